@@ -1,0 +1,270 @@
+// One X.509 certificate (RFC 5280 §4.1), parsed once and immutable. What every message needs is decoded at parse time;
+// the key object and the printable names when first asked for. The same bytes give the same object while it is in
+// the cache, so imported keys and checked signatures are kept between messages.
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { SmimeError } from '../errors.ts';
+import {
+  asBuffer,
+  children,
+  context,
+  DerCursor,
+  type DerNode,
+  enter,
+  readBoolean,
+  readDer,
+  readIntegerBytes,
+  readNamedBits,
+  readOid,
+  readSmallInteger,
+  readTime,
+  TAG,
+} from './der.ts';
+import { type GeneralName, readGeneralNames } from './general-name.ts';
+import { type KeyAlgorithm, type KeyType, readKeyType } from './key-algorithm.ts';
+import { nameKeys, nameString } from './name.ts';
+import { EXTENSION } from './oids.ts';
+
+/** Above the largest honest certificate: SLH-DSA-256f signatures are 49,856 bytes. */
+export const MAX_CERTIFICATE_BYTES = 128 * 1024;
+
+/** Parsed certificates kept; at some 5 KiB each. The oldest use goes first. */
+const CACHE_SIZE = 2048;
+
+/** Extensions in one certificate or CRL at most. */
+const MAX_EXTENSIONS = 128;
+
+export type KeyUsage =
+  | 'digitalSignature'
+  | 'contentCommitment'
+  | 'keyEncipherment'
+  | 'dataEncipherment'
+  | 'keyAgreement'
+  | 'keyCertSign'
+  | 'cRLSign'
+  | 'encipherOnly'
+  | 'decipherOnly';
+
+/** In bit order (RFC 5280 §4.2.1.3). */
+export const KEY_USAGES: readonly KeyUsage[] = [
+  'digitalSignature',
+  'contentCommitment',
+  'keyEncipherment',
+  'dataEncipherment',
+  'keyAgreement',
+  'keyCertSign',
+  'cRLSign',
+  'encipherOnly',
+  'decipherOnly',
+];
+
+export interface Extension {
+  readonly critical: boolean;
+  /** Content of extnValue: a DER element of the extension's own type. */
+  readonly value: Buffer;
+}
+
+/** Extensions by OID. A repeated one is refused (RFC 5280 §4.2). `node` is the SEQUENCE OF. */
+export function readExtensions(node: DerNode): Map<string, Extension> {
+  const extensions = new Map<string, Extension>();
+  for (const item of children(node, MAX_EXTENSIONS)) {
+    const cursor = enter(item);
+    const type = readOid(cursor.next(TAG.oid));
+    const flag = cursor.optional(TAG.boolean);
+    const value = cursor.next(TAG.octetString).content;
+    cursor.end();
+    if (extensions.has(type)) throw new SmimeError('malformed-der');
+    extensions.set(type, { critical: flag !== undefined && readBoolean(flag), value });
+  }
+  return extensions;
+}
+
+export class Certificate {
+  readonly der: Buffer;
+  /** SHA-256 of the DER, lower-case hex. */
+  readonly fingerprint: string;
+  /** 0 for v1, 2 for v3. */
+  readonly version: number;
+  /** INTEGER content as encoded. */
+  readonly serial: Buffer;
+  readonly issuerDer: Buffer;
+  readonly subjectDer: Buffer;
+  readonly spki: Buffer;
+  readonly keyType: KeyType;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly extensions: ReadonlyMap<string, Extension>;
+  readonly subjectAltNames: readonly GeneralName[];
+  /** rfc822Name and SmtpUTF8Mailbox of the subjectAltName, as written. */
+  readonly addresses: readonly string[];
+  readonly subjectKeyId?: Buffer;
+  readonly authorityKeyId?: Buffer;
+  readonly keyUsage?: ReadonlySet<KeyUsage>;
+  /** OIDs. */
+  readonly extendedKeyUsage?: readonly string[];
+  readonly isCa: boolean;
+  readonly pathLength?: number;
+  /** What the signature covers. */
+  readonly tbs: Buffer;
+  /** AlgorithmIdentifier of the signature, whole. */
+  readonly signatureAlgorithm: Buffer;
+  readonly signature: Buffer;
+  #publicKey: KeyObject | undefined;
+  #subject: string | undefined;
+  #issuer: string | undefined;
+  #subjectKey: string | undefined;
+  #issuerKey: string | undefined;
+
+  /** `der` must be the caller's to keep: it is not copied. Use parseCertificate. */
+  constructor(der: Buffer, fingerprint: string) {
+    this.der = der;
+    this.fingerprint = fingerprint;
+    const outer = enter(readDer(der, TAG.sequence));
+    const tbs = outer.next(TAG.sequence);
+    this.tbs = tbs.bytes;
+    this.signatureAlgorithm = outer.next(TAG.sequence).bytes;
+    // Unused bits fit no signature scheme: such a one parses and then never verifies.
+    const signature = outer.next(TAG.bitString).content;
+    this.signature = signature[0] === 0 ? signature.subarray(1) : Buffer.alloc(0);
+    outer.end();
+
+    const cursor = enter(tbs);
+    const version = cursor.optional(context(0, true));
+    this.version = version === undefined ? 0 : readSmallInteger(readDer(version.content, TAG.integer));
+    this.serial = readIntegerBytes(cursor.next(TAG.integer));
+    // Both copies of the algorithm must agree (§4.1.1.2): the outer one is not under the signature.
+    if (!cursor.next(TAG.sequence).bytes.equals(this.signatureAlgorithm)) throw new SmimeError('malformed-der');
+    this.issuerDer = cursor.next(TAG.sequence).bytes;
+    const validity = enter(cursor.next(TAG.sequence));
+    this.notBefore = readTime(validity.next());
+    this.notAfter = readTime(validity.next());
+    validity.end();
+    this.subjectDer = cursor.next(TAG.sequence).bytes;
+    const spki = cursor.next(TAG.sequence);
+    this.spki = spki.bytes;
+    this.keyType = readKeyType(spki);
+    cursor.optional(context(1));
+    cursor.optional(context(2));
+    const extensions = cursor.optional(context(3, true));
+    cursor.end();
+    this.extensions = extensions === undefined ? new Map() : readExtensions(readDer(extensions.content, TAG.sequence));
+
+    this.subjectAltNames = this.#extension(EXTENSION.subjectAltName, readGeneralNames) ?? [];
+    this.addresses = this.subjectAltNames.flatMap((name) =>
+      name.kind === 'rfc822' || name.kind === 'smtp-utf8' ? [name.value] : [],
+    );
+    const subjectKeyId = this.#extension(EXTENSION.subjectKeyIdentifier, (node) => node.content);
+    if (subjectKeyId !== undefined) this.subjectKeyId = subjectKeyId;
+    const authorityKeyId = this.#extension(EXTENSION.authorityKeyIdentifier, readAuthorityKeyId);
+    if (authorityKeyId !== undefined) this.authorityKeyId = authorityKeyId;
+    const keyUsage = this.#extension(EXTENSION.keyUsage, readKeyUsage);
+    if (keyUsage !== undefined) this.keyUsage = keyUsage;
+    const extendedKeyUsage = this.#extension(EXTENSION.extendedKeyUsage, (node) => children(node).map(readOid));
+    if (extendedKeyUsage !== undefined) this.extendedKeyUsage = extendedKeyUsage;
+    const constraints = this.#extension(EXTENSION.basicConstraints, readBasicConstraints);
+    this.isCa = constraints?.isCa ?? false;
+    if (constraints?.pathLength !== undefined) this.pathLength = constraints.pathLength;
+  }
+
+  #extension<T>(oid: string, read: (node: DerNode) => T): T | undefined {
+    const extension = this.extensions.get(oid);
+    return extension === undefined ? undefined : read(readDer(extension.value));
+  }
+
+  get serialHex(): string {
+    return this.serial.toString('hex');
+  }
+
+  get keyAlgorithm(): KeyAlgorithm {
+    return this.keyType.algorithm;
+  }
+
+  /** Throws SmimeError `unsupported-algorithm` for a key that node:crypto cannot import. */
+  get publicKey(): KeyObject {
+    this.#publicKey ??= importPublicKey(this.spki);
+    return this.#publicKey;
+  }
+
+  /** RFC 4514 form, for people. */
+  get subject(): string {
+    this.#subject ??= nameString(this.subjectDer);
+    return this.#subject;
+  }
+
+  get issuer(): string {
+    this.#issuer ??= nameString(this.issuerDer);
+    return this.#issuer;
+  }
+
+  /** Comparison form (RFC 5280 §7.1): equal strings mean equal names. */
+  get subjectKey(): string {
+    this.#subjectKey ??= nameKeys(this.subjectDer).join(',');
+    return this.#subjectKey;
+  }
+
+  get issuerKey(): string {
+    this.#issuerKey ??= nameKeys(this.issuerDer).join(',');
+    return this.#issuerKey;
+  }
+
+  /** Subject and issuer are the same name (RFC 5280 §3.2). Says nothing about who signed. */
+  get selfIssued(): boolean {
+    return this.subjectDer.equals(this.issuerDer) || this.subjectKey === this.issuerKey;
+  }
+}
+
+export function importPublicKey(spki: Buffer): KeyObject {
+  try {
+    return createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  } catch {
+    throw new SmimeError('unsupported-algorithm');
+  }
+}
+
+function readAuthorityKeyId(node: DerNode): Buffer | undefined {
+  return enter(node).optional(context(0))?.content;
+}
+
+function readKeyUsage(node: DerNode): ReadonlySet<KeyUsage> {
+  return new Set(readNamedBits(node).flatMap((bit) => KEY_USAGES[bit] ?? []));
+}
+
+function readBasicConstraints(node: DerNode): { isCa: boolean; pathLength: number | undefined } {
+  const cursor = new DerCursor(node.content);
+  const flag = cursor.optional(TAG.boolean);
+  const length = cursor.optional(TAG.integer);
+  cursor.end();
+  return {
+    isCa: flag !== undefined && readBoolean(flag),
+    pathLength: length === undefined ? undefined : readSmallInteger(length),
+  };
+}
+
+const cache = new Map<string, Certificate>();
+
+/** A certificate from exactly its DER. Throws SmimeError `malformed-certificate` or `limit-exceeded`. */
+export function certificateFromDer(der: Uint8Array): Certificate {
+  if (der.length > MAX_CERTIFICATE_BYTES) throw new SmimeError('limit-exceeded');
+  const fingerprint = createHash('sha256').update(der).digest('hex');
+  const known = cache.get(fingerprint);
+  if (known !== undefined) {
+    cache.delete(fingerprint);
+    cache.set(fingerprint, known);
+    return known;
+  }
+  const certificate = parse(Buffer.from(asBuffer(der)), fingerprint);
+  cache.set(fingerprint, certificate);
+  if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
+  return certificate;
+}
+
+function parse(der: Buffer, fingerprint: string): Certificate {
+  try {
+    const certificate = new Certificate(der, fingerprint);
+    // Names are compared later, where a malformed one must not surprise: decode them once here.
+    void certificate.subjectKey;
+    void certificate.issuerKey;
+    return certificate;
+  } catch {
+    throw new SmimeError('malformed-certificate');
+  }
+}
