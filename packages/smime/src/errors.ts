@@ -8,6 +8,7 @@ const SENTENCES = {
   'malformed-ocsp': 'not a well-formed OCSP response',
   'malformed-pkcs12': 'not a well-formed PKCS#12 file',
   'wrong-password': 'the password does not open this file',
+  'key-mismatch': 'the private key does not belong to the certificate',
   'unsupported-algorithm': 'an algorithm that this engine does not do',
   'limit-exceeded': 'a size or count beyond the fixed limit',
 } as const;

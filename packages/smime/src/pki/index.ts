@@ -11,3 +11,5 @@ export {
 export { decodeArmour, parseCertificate, parseCertificates } from './encoded.ts';
 export type { GeneralName } from './general-name.ts';
 export type { KeyAlgorithm, KeyType } from './key-algorithm.ts';
+export { addressesMatch } from './address.ts';
+export { type CertificateProfile, issueCertificate, type IssueRequest, TICKET_SIGNING } from './issue.ts';
