@@ -1,0 +1,44 @@
+// Runs the tests with node:test. `npm test` runs everything that needs no container; `--suite NAME` runs one of the long ones.
+// Usage: npm test [-- PATTERN…]      a pattern is a part of a test file's path
+
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+const root = join(import.meta.dirname, '..');
+
+const suites: Readonly<Record<string, readonly string[]>> = {
+  default: [
+    'packages/*/test/**/*.test.ts',
+    'apps/*/test/**/*.test.ts',
+    'test/*.test.ts',
+    'test/e2e/**/*.test.ts',
+    'test/conformance/**/*.test.ts',
+  ],
+  fault: ['test/fault/**/*.test.ts'],
+  interop: ['test/interop/**/*.test.ts'],
+};
+
+const { values, positionals } = parseArgs({
+  options: { suite: { type: 'string', default: 'default' } },
+  allowPositionals: true,
+});
+const patterns = suites[values.suite];
+if (!patterns) {
+  process.stderr.write(`No suite '${values.suite}'; there are ${Object.keys(suites).join(', ')}.\n`);
+  process.exit(2);
+}
+const files = patterns
+  .flatMap((pattern) => globSync(pattern, { cwd: root }))
+  .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
+  .sort();
+if (files.length === 0) {
+  process.stderr.write('No test file matches.\n');
+  process.exit(2);
+}
+const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=240000', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+});
+process.exit(run.status ?? 1);
