@@ -37,6 +37,8 @@ export interface OutboundFacts {
   readonly direction: 'outbound';
   readonly policy: OutboundPolicy;
   readonly nullSender: boolean;
+  /** Its MIME structure is broken or beyond the limits, so nothing of it can be signed or encrypted with a known meaning. */
+  readonly malformed: boolean;
   /** What the message is, of the kinds that may be exempt; absent for ordinary mail. */
   readonly exemption?: Exemption;
   /** The certificate that the From address signs with; absent where it has no active signing key. */
@@ -83,6 +85,7 @@ type NewGroup = Omit<Group, 'id'>;
 function outboundGroups(facts: OutboundFacts): NewGroup[] {
   const everybody = facts.recipients.map(({ at }) => at);
   const { policy, exemption, signer } = facts;
+  if (facts.malformed) return group(everybody, { do: 'quarantine', code: 'message-malformed' });
   if (exemption && policy.exempt.includes(exemption)) return group(everybody, { do: 'pass' });
   if (policy.sign === 'always' && !signer) return group(everybody, refuse(facts, 'sender-without-key'));
 

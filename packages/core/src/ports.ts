@@ -48,6 +48,8 @@ export interface QueuedJob {
 export interface Publisher<Job extends QueuedJob> {
   /** Durable when it resolves. A job whose id is queued already is left as it is: publishing again is harmless. */
   publish(jobs: readonly Job[]): Promise<void>;
+  /** Whether the stage has a job with this id now, in whatever state: a retry must not replace the blob that its ticket names. */
+  has(id: string): Promise<boolean>;
   close(): Promise<void>;
 }
 

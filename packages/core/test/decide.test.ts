@@ -6,7 +6,14 @@ import fc from 'fast-check';
 import { decide, decodePlan, encodePlan, type GroupAction, type OutboundFacts } from '../src/index.ts';
 
 const policy = { sign: 'if-possible', withoutCertificate: 'plain', exempt: ['calendar', 'report'] } as const;
-const base: OutboundFacts = { direction: 'outbound', policy, nullSender: false, signer: 'alice', recipients: [] };
+const base: OutboundFacts = {
+  direction: 'outbound',
+  policy,
+  nullSender: false,
+  malformed: false,
+  signer: 'alice',
+  recipients: [],
+};
 
 const actionsOf = (facts: Parameters<typeof decide>[0]): [readonly number[], GroupAction][] =>
   decide(facts).groups.map(({ recipients, action }) => [recipients, action]);
@@ -66,6 +73,13 @@ test('only exemptions that the policy lists pass', () => {
   assert.equal(actionsOf({ ...base, exemption: 'pgp', recipients })[0]?.[1].do, 'protect');
 });
 
+test('a malformed message waits for a person, exempt or not', () => {
+  const recipients = [{ at: 0, visible: true }];
+  const held = [[[0], { do: 'quarantine', code: 'message-malformed' }]];
+  assert.deepEqual(actionsOf({ ...base, malformed: true, recipients }), held);
+  assert.deepEqual(actionsOf({ ...base, malformed: true, exemption: 'calendar', recipients }), held);
+});
+
 test("inbound: a recipient's keys serve that recipient alone", () => {
   const inbound = {
     direction: 'inbound',
@@ -105,6 +119,7 @@ const outboundFacts: fc.Arbitrary<OutboundFacts> = fc.record(
       ]),
     }),
     nullSender: fc.boolean(),
+    malformed: fc.boolean(),
     exemption: fc.constantFrom('calendar' as const, 'pgp' as const),
     signer: fc.constant('alice'),
     recipients: fc
@@ -117,7 +132,7 @@ const outboundFacts: fc.Arbitrary<OutboundFacts> = fc.record(
       )
       .map((list) => list.map((each, at) => ({ at, ...each }))),
   },
-  { requiredKeys: ['direction', 'policy', 'nullSender', 'recipients'], noNullPrototype: true },
+  { requiredKeys: ['direction', 'policy', 'nullSender', 'malformed', 'recipients'], noNullPrototype: true },
 );
 
 test('whatever the facts: one group each, no Bcc in company of an encrypted group, no plain mail where the policy bounces', () => {
