@@ -31,6 +31,8 @@ export interface DeliveryJob extends Job {
   readonly settled: readonly SettledRecipient[];
   /** Attempts that reached a next hop so far. */
   readonly attempts: number;
+  /** How often the job had been started when this was recorded: a claim that counts more of them had a start that died unrecorded. */
+  readonly starts?: number;
 }
 
 export interface SettledRecipient {
@@ -57,10 +59,12 @@ export function readCryptoJob(value: unknown): CryptoJob {
 /** Checks what Redis returned; throws `job-malformed`. */
 export function readDeliveryJob(value: unknown): DeliveryJob {
   const { base, record } = readJob(value);
-  const { settled, attempts } = record;
-  if (!Array.isArray(settled) || !settled.every(isSettled) || !Number.isSafeInteger(attempts))
-    throw fail('job-malformed');
-  return { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts: Number(attempts) };
+  const { settled, attempts, starts } = record;
+  if (!Array.isArray(settled) || !settled.every(isSettled) || !isCount(attempts)) throw fail('job-malformed');
+  const job = { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts };
+  if (starts === undefined) return job;
+  if (!isCount(starts)) throw fail('job-malformed');
+  return { ...job, starts };
 }
 
 function readJob(value: unknown): { base: Job; record: Record<string, unknown> } {
@@ -75,6 +79,10 @@ function isSettled(value: unknown): value is SettledRecipient {
     Number.isSafeInteger(value.at) &&
     (value.outcome === 'delivered' || value.outcome === 'bounced' || value.outcome === 'quarantined')
   );
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function isTrace(value: unknown): value is TraceContext {

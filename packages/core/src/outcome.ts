@@ -8,8 +8,8 @@ export type Outcome<Job> =
   | { readonly kind: 'done' }
   /** Try again at `at` with `job`, which remembers what is settled; `code` says why, for lists and metrics. */
   | { readonly kind: 'later'; readonly at: Date; readonly job: Job; readonly code: ErrorCode }
-  /** Set aside for a person, with the reason. */
-  | { readonly kind: 'quarantine'; readonly code: ErrorCode };
+  /** Set aside for a person, with the reason; `job`, where given, is what a release puts back. */
+  | { readonly kind: 'quarantine'; readonly code: ErrorCode; readonly job?: Job };
 
 export type ErrorOutcome = 'retry' | 'bounce' | 'quarantine';
 
