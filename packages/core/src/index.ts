@@ -105,6 +105,7 @@ export {
   sealedKeyId,
   sealMessage,
 } from './seal.ts';
+export { SetupError } from './setup-error.ts';
 export {
   signTicket,
   type Ticket,

@@ -1,0 +1,99 @@
+// Turns what the schema found into sentences for the operator: the key path, what is allowed, and for an unknown key the known
+// one that it looks like. The given value is never repeated: it could be a secret in the wrong place.
+
+import type * as z from 'zod';
+import type { Problem } from './installation.ts';
+import { type Schema, schemaAt, shapeOf } from './shape.ts';
+
+/** Longest key that is compared and printed; a longer one is not a slip of the pen. */
+const longestKey = 64;
+
+export function problemsOf(schema: Schema, issues: readonly z.core.$ZodIssue[]): Problem[] {
+  return issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(schema, issue.path, key));
+    return [{ path: formatPath(issue.path), text: sentence(issue) }];
+  });
+}
+
+/** `a.b[0].c` */
+export function formatPath(path: readonly PropertyKey[]): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${printable(String(key))}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+function unknownKey(schema: Schema, parent: readonly PropertyKey[], key: string): Problem {
+  const at = schemaAt(schema, parent);
+  const known = Object.keys((at && shapeOf(at)) ?? {});
+  const close = closest(key, known);
+  return {
+    path: formatPath([...parent, key]),
+    text:
+      close === undefined ? `unknown key; known here: ${known.join(', ')}` : `unknown key; did you mean "${close}"?`,
+  };
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.input === undefined && issue.message.endsWith('undefined'))
+        return `is missing; ${wanted(issue.expected)}`;
+      return issue.message.startsWith('must') ? issue.message : wanted(issue.expected);
+    case 'invalid_value':
+      return `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map(String).join(', ')}`;
+    case 'too_small':
+      return `must ${measure(issue.origin)} at least ${issue.minimum}${unit(issue.origin)}`;
+    case 'too_big':
+      return `must ${measure(issue.origin)} at most ${issue.maximum}${unit(issue.origin)}`;
+    default:
+      return issue.message;
+  }
+}
+
+const words: Readonly<Record<string, string>> = {
+  object: 'must be a section with keys',
+  record: 'must be a section with keys',
+  array: 'must be a list',
+  string: 'must be a text',
+  number: 'must be a number',
+  int: 'must be a whole number',
+  boolean: 'must be true or false',
+};
+
+const wanted = (expected: string): string => words[expected] ?? `must be of type ${expected}`;
+const measure = (origin: string): string => (origin === 'array' || origin === 'string' ? 'have' : 'be');
+const unit = (origin: string): string => (origin === 'array' ? ' items' : origin === 'string' ? ' characters' : '');
+
+/** The known key at the least distance, if that is small for the key's length. */
+function closest(key: string, known: readonly string[]): string | undefined {
+  if (key.length > longestKey) return undefined;
+  const [best] = known
+    .map((candidate) => ({ candidate, distance: distanceBetween(key.toLowerCase(), candidate.toLowerCase()) }))
+    .filter(({ distance, candidate }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
+    .sort((a, b) => a.distance - b.distance);
+  return best?.candidate;
+}
+
+/** Damerau-Levenshtein distance in its restricted form: edits and swaps of neighbours. */
+function distanceBetween(a: string, b: string): number {
+  const rows: number[][] = [[...Array(b.length + 1).keys()]];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      const edit = Math.min(at(rows, i - 1, j) + 1, (row[j - 1] ?? 0) + 1, at(rows, i - 1, j - 1) + cost);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      row.push(swapped ? Math.min(edit, at(rows, i - 2, j - 2) + 1) : edit);
+    }
+    rows.push(row);
+  }
+  return at(rows, a.length, b.length);
+}
+
+const at = (rows: readonly (readonly number[])[], i: number, j: number): number => rows[i]?.[j] ?? 0;
+
+function printable(key: string): string {
+  const text = key.length > longestKey ? `${key.slice(0, longestKey)}…` : key;
+  return /^[\p{L}\p{N}_-]+$/u.test(text) ? text : JSON.stringify(text);
+}

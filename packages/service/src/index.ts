@@ -1,0 +1,32 @@
+// Everything that other rooms may use of the service room, one by one.
+
+export { type RunningService, runService, type ServiceContext } from './boot.ts';
+export type { BlobsConfig } from './config/blobs.ts';
+export type { EgressConfig } from './config/egress.ts';
+export type { HttpConfig } from './config/http.ts';
+export type { IngressConfig } from './config/ingress.ts';
+export { type Installation, installation, type Problem } from './config/installation.ts';
+export type { KeyServerConfig } from './config/key-server.ts';
+export type { KeyServiceConfig } from './config/key-service-client.ts';
+export { ConfigError, loadConfig, parseConfig } from './config/load.ts';
+export type { LogConfig } from './config/log.ts';
+export type { QueueConfig } from './config/queue.ts';
+export type { RedisConfig } from './config/redis.ts';
+export type { TelemetryConfig } from './config/telemetry.ts';
+export type { TenantConfig, TenantsConfig } from './config/tenants.ts';
+export type { WorkerConfig } from './config/worker.ts';
+export { startLog } from './log.ts';
+export { type Step, steps } from './steps.ts';
+export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
+export type {
+  CounterName,
+  GaugeName,
+  GaugeRead,
+  HistogramName,
+  Labels,
+  MetricName,
+  Reading,
+} from './telemetry/metrics.ts';
+export { type RunningTelemetry, type SpanOptions, startTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+export { leastTlsVersion, readAuthorities, readIdentity, readSecret, type TlsFiles, type TlsIdentity } from './tls.ts';
+export { DeadlineError, within } from './within.ts';

@@ -1,0 +1,42 @@
+// A pipeline is a table of named steps that return new values. This one wrapper gives each step its span, its time and the
+// class of its error, so that the steps hold nothing but their own idea.
+
+import { codeOf } from '@sealpost/core';
+import type { SpanName } from './telemetry/attributes.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
+
+export interface Step<State> {
+  readonly name: SpanName;
+  run(state: State): Promise<State> | State;
+}
+
+/**
+ * The pipeline as one function. After a step for whose state `isDone` holds, the rest is left out.
+ * Errors are counted by step and code and thrown on.
+ */
+export function steps<State>(
+  telemetry: Telemetry,
+  table: readonly Step<State>[],
+  isDone: (state: State) => boolean = () => false,
+): (state: State) => Promise<State> {
+  return async (first) => {
+    let state = first;
+    for (const step of table) {
+      if (isDone(state)) break;
+      state = await measured(telemetry, step, state);
+    }
+    return state;
+  };
+}
+
+async function measured<State>(telemetry: Telemetry, { name, run }: Step<State>, state: State): Promise<State> {
+  const started = performance.now();
+  try {
+    return await telemetry.span(name, {}, async () => run(state));
+  } catch (error) {
+    telemetry.count('sealpost_step_errors_total', { step: name, code: codeOf(error) });
+    throw error;
+  } finally {
+    telemetry.observe('sealpost_step_seconds', (performance.now() - started) / 1_000, { step: name });
+  }
+}

@@ -1,0 +1,198 @@
+// Every metric there is, with its labels. A label's values are a closed list, a code of the error table or a name from the
+// configuration: never something that mail brings along, which would let a stranger grow the number of series. Add a row
+// here before using it. Names follow Prometheus: base units, `_total` for counters.
+
+import type { ErrorCode } from '@sealpost/core';
+import { spanNames } from './attributes.ts';
+
+interface Row {
+  readonly kind: 'counter' | 'histogram' | 'gauge';
+  readonly help: string;
+  readonly labels: Readonly<Record<string, LabelValues>>;
+  /** Upper bounds of a histogram's buckets. */
+  readonly buckets?: readonly number[];
+}
+
+/** `configured`: a tenant, source or route; `code`: of the error table. */
+type LabelValues = readonly string[] | 'configured' | 'code';
+
+const directions = ['outbound', 'inbound'] as const;
+const stages = ['crypto', 'delivery'] as const;
+
+/** From a millisecond to the longest a message may take a worker. */
+const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
+/** From one second to the longest that mail may wait. */
+const ageBuckets = [1, 2, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400, 432_000] as const;
+const byteBuckets = [1e3, 1e4, 1e5, 1e6, 5e6, 1e7, 2.5e7, 5e7] as const;
+
+export const metrics = {
+  sealpost_messages_accepted_total: {
+    kind: 'counter',
+    help: 'Messages that the ingress answered for with 250',
+    labels: { direction: directions, tenant: 'configured' },
+  },
+  sealpost_messages_refused_total: {
+    kind: 'counter',
+    help: 'Commands and messages that the ingress refused, by error code',
+    labels: { direction: directions, code: 'code' },
+  },
+  sealpost_message_bytes: {
+    kind: 'histogram',
+    help: 'Size of accepted messages',
+    labels: { direction: directions },
+    buckets: byteBuckets,
+  },
+  sealpost_ingress_sessions: {
+    kind: 'gauge',
+    help: 'SMTP sessions open at the ingress',
+    labels: { direction: directions },
+  },
+  sealpost_ingress_bytes_in_flight: {
+    kind: 'gauge',
+    help: 'Bytes of mail that the ingress holds and has not answered for yet',
+    labels: {},
+  },
+  sealpost_messages_processed_total: {
+    kind: 'counter',
+    help: 'Messages that left the crypto worker, by what was done',
+    labels: {
+      direction: directions,
+      tenant: 'configured',
+      action: ['pass', 'protect', 'open', 'bounce', 'quarantine'],
+    },
+  },
+  sealpost_signatures_checked_total: {
+    kind: 'counter',
+    help: 'Inbound signatures by verdict',
+    labels: { tenant: 'configured', verdict: ['verified', 'unverified', 'unsigned'] },
+  },
+  sealpost_recipients_settled_total: {
+    kind: 'counter',
+    help: 'Recipients by how they ended at the egress',
+    labels: { direction: directions, route: 'configured', outcome: ['delivered', 'bounced', 'quarantined'] },
+  },
+  sealpost_deliveries_deferred_total: {
+    kind: 'counter',
+    help: 'Tries of a delivery that have to be repeated, by error code',
+    labels: { route: 'configured', code: 'code' },
+  },
+  sealpost_possible_duplicates_total: {
+    kind: 'counter',
+    help: 'Deliveries repeated although the next hop may have taken the message already',
+    labels: { route: 'configured' },
+  },
+  sealpost_route_connections: {
+    kind: 'gauge',
+    help: 'Connections open to the next hop of a route',
+    labels: { route: 'configured' },
+  },
+  sealpost_route_bytes_in_flight: {
+    kind: 'gauge',
+    help: 'Bytes of mail in hand for a route',
+    labels: { route: 'configured' },
+  },
+  sealpost_message_seconds: {
+    kind: 'histogram',
+    help: 'From the 250 of the ingress to the last recipient settled',
+    labels: { direction: directions },
+    buckets: ageBuckets,
+  },
+  sealpost_queue_jobs: {
+    kind: 'gauge',
+    help: 'Jobs of a stage by state',
+    labels: { stage: stages, state: ['waiting', 'active', 'delayed', 'failed'] },
+  },
+  sealpost_queue_oldest_seconds: {
+    kind: 'gauge',
+    help: 'Age of the oldest job of a stage that is not done',
+    labels: { stage: stages },
+  },
+  sealpost_quarantine_messages: {
+    kind: 'gauge',
+    help: 'Entries in the quarantine of a stage',
+    labels: { stage: stages },
+  },
+  sealpost_jobs_quarantined_total: {
+    kind: 'counter',
+    help: 'Jobs set aside, by error code',
+    labels: { stage: stages, code: 'code' },
+  },
+  sealpost_jobs_reconciled_total: {
+    kind: 'counter',
+    help: 'Failed jobs that the sweep brought back',
+    labels: { stage: stages },
+  },
+  sealpost_step_seconds: {
+    kind: 'histogram',
+    help: 'Time that a step of a pipeline took',
+    labels: { step: spanNames },
+    buckets: secondsBuckets,
+  },
+  sealpost_step_errors_total: {
+    kind: 'counter',
+    help: 'Steps that ended with an error, by error code',
+    labels: { step: spanNames, code: 'code' },
+  },
+  sealpost_key_calls_total: {
+    kind: 'counter',
+    help: 'Calls answered by the key service; code `ok` for those that it fulfilled',
+    labels: { role: ['ingress', 'crypto-worker', 'egress', 'operator', 'none'], outcome: ['ok', 'denied', 'failed'] },
+  },
+  sealpost_key_leases: {
+    kind: 'gauge',
+    help: 'Leases of private keys that have not run out',
+    labels: {},
+  },
+  sealpost_key_store_open: {
+    kind: 'gauge',
+    help: '1 while the key store is open, 0 while it is sealed',
+    labels: {},
+  },
+  sealpost_event_loop_lag_seconds: {
+    kind: 'gauge',
+    help: 'Longest delay of the event loop since the last reading',
+    labels: {},
+  },
+} as const satisfies Record<string, Row>;
+
+type Table = typeof metrics;
+export type MetricName = keyof Table;
+type NamesOf<Kind extends Row['kind']> = {
+  [Name in MetricName]: Table[Name]['kind'] extends Kind ? Name : never;
+}[MetricName];
+export type CounterName = NamesOf<'counter'>;
+export type HistogramName = NamesOf<'histogram'>;
+export type GaugeName = NamesOf<'gauge'>;
+
+/** The labels that a metric must be given, each with the values it may have. */
+export type Labels<Name extends MetricName> = {
+  readonly [Label in keyof Table[Name]['labels']]: ValueOf<Table[Name]['labels'][Label]>;
+};
+
+type ValueOf<Values> = Values extends 'code'
+  ? ErrorCode
+  : Values extends 'configured'
+    ? string
+    : Values extends readonly (infer Value)[]
+      ? Value
+      : never;
+
+/** One value of a gauge with its labels. */
+export interface Reading<Name extends GaugeName> {
+  readonly value: number;
+  readonly labels: Labels<Name>;
+}
+
+type HasNoLabels<Name extends MetricName> = keyof Table[Name]['labels'] extends never ? true : false;
+
+/** Labels may be left out where a metric has none. */
+export type CountArguments<Name extends MetricName> =
+  HasNoLabels<Name> extends true ? [labels?: Labels<Name>, by?: number] : [labels: Labels<Name>, by?: number];
+export type LabelArguments<Name extends MetricName> =
+  HasNoLabels<Name> extends true ? [labels?: Labels<Name>] : [labels: Labels<Name>];
+
+/** How a gauge is read: one number where it has no labels, else one reading for each set of labels. */
+export type GaugeRead<Name extends GaugeName> =
+  HasNoLabels<Name> extends true
+    ? () => number | Promise<number>
+    : () => readonly Reading<Name>[] | Promise<readonly Reading<Name>[]>;
