@@ -9,6 +9,11 @@ const SENTENCES = {
   'malformed-pkcs12': 'not a well-formed PKCS#12 file',
   'wrong-password': 'the password does not open this file',
   'key-mismatch': 'the private key does not belong to the certificate',
+  'malformed-cms': 'not a well-formed CMS object',
+  'malformed-mime': 'not a MIME structure that S/MIME allows',
+  undecryptable: 'could not be decrypted',
+  'no-key': 'no private key for the certificate',
+  'no-recipient': 'nobody to encrypt to',
   'unsupported-algorithm': 'an algorithm that this engine does not do',
   'limit-exceeded': 'a size or count beyond the fixed limit',
 } as const;

@@ -78,6 +78,11 @@ export function readExtensions(node: DerNode): Map<string, Extension> {
   return extensions;
 }
 
+/** Signature octets. Unused bits fit no scheme: such a one is kept as empty, parses, and never verifies. */
+export function readSignature(bits: DerNode): Buffer {
+  return bits.content[0] === 0 ? bits.content.subarray(1) : Buffer.alloc(0);
+}
+
 export class Certificate {
   readonly der: Buffer;
   /** SHA-256 of the DER, lower-case hex. */
@@ -122,9 +127,7 @@ export class Certificate {
     const tbs = outer.next(TAG.sequence);
     this.tbs = tbs.bytes;
     this.signatureAlgorithm = outer.next(TAG.sequence).bytes;
-    // Unused bits fit no signature scheme: such a one parses and then never verifies.
-    const signature = outer.next(TAG.bitString).content;
-    this.signature = signature[0] === 0 ? signature.subarray(1) : Buffer.alloc(0);
+    this.signature = readSignature(outer.next(TAG.bitString));
     outer.end();
 
     const cursor = enter(tbs);

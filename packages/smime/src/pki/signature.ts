@@ -62,9 +62,13 @@ const DIGESTS: Readonly<Record<string, string>> = {
 
 /** The scheme of a signature AlgorithmIdentifier (whole element), or undefined when this engine does not do it. */
 export function signatureScheme(identifier: Buffer): SignatureScheme | undefined {
-  const cursor = enter(readDer(identifier, TAG.sequence));
-  const oid = readOid(cursor.next(TAG.oid));
-  return oid === RSASSA_PSS ? pssScheme(cursor) : BY_OID.get(oid);
+  try {
+    const cursor = enter(readDer(identifier, TAG.sequence));
+    const oid = readOid(cursor.next(TAG.oid));
+    return oid === RSASSA_PSS ? pssScheme(cursor) : BY_OID.get(oid);
+  } catch {
+    return undefined;
+  }
 }
 
 /** RSASSA-PSS-params (RFC 4055 §3.1). In certificates the mask digest is always the message digest; another is refused. */
@@ -98,6 +102,28 @@ export function verifySignature(scheme: SignatureScheme, key: KeyObject, data: B
   } catch {
     return false;
   }
+}
+
+/** What CRLs, certificates and OCSP responses have in common. */
+export interface SignedObject {
+  readonly tbs: Buffer;
+  readonly signatureAlgorithm: Buffer;
+  readonly signature: Buffer;
+}
+
+const checked = new WeakMap<SignedObject, WeakMap<KeyObject, boolean>>();
+
+/** verifySignature with a memory: a certificate that signs a thousand mails is checked against its issuer once. */
+export function isSignedBy(item: SignedObject, key: KeyObject): boolean {
+  const results = checked.get(item) ?? new WeakMap<KeyObject, boolean>();
+  checked.set(item, results);
+  let good = results.get(key);
+  if (good === undefined) {
+    const scheme = signatureScheme(item.signatureAlgorithm);
+    good = scheme !== undefined && verifySignature(scheme, key, item.tbs, item.signature);
+    results.set(key, good);
+  }
+  return good;
 }
 
 function fits(wanted: KeyAlgorithm, type: string): boolean {

@@ -1,0 +1,3 @@
+export interface OcspResponse {
+  readonly tbs: Buffer;
+}
