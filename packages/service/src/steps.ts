@@ -5,9 +5,9 @@ import { codeOf } from '@sealpost/core';
 import type { SpanName } from './telemetry/attributes.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 
-export interface Step<State> {
+export interface Step<State, Next = State> {
   readonly name: SpanName;
-  run(state: State): Promise<State> | State;
+  run(state: State): Promise<Next> | Next;
 }
 
 /**
@@ -17,8 +17,22 @@ export interface Step<State> {
 export function steps<State>(
   telemetry: Telemetry,
   table: readonly Step<State>[],
-  isDone: (state: State) => boolean = () => false,
-): (state: State) => Promise<State> {
+  isDone?: (state: State) => boolean,
+): (state: State) => Promise<State>;
+/** The same for steps of which each one adds to the state's type. */
+export function steps<A, B, C>(
+  telemetry: Telemetry,
+  table: readonly [Step<A, B>, Step<B, C>],
+): (state: A) => Promise<C>;
+export function steps<A, B, C, D>(
+  telemetry: Telemetry,
+  table: readonly [Step<A, B>, Step<B, C>, Step<C, D>],
+): (state: A) => Promise<D>;
+export function steps(
+  telemetry: Telemetry,
+  table: readonly Step<unknown>[],
+  isDone: (state: unknown) => boolean = () => false,
+): (state: unknown) => Promise<unknown> {
   return async (first) => {
     let state = first;
     for (const step of table) {
@@ -29,7 +43,7 @@ export function steps<State>(
   };
 }
 
-async function measured<State>(telemetry: Telemetry, { name, run }: Step<State>, state: State): Promise<State> {
+async function measured(telemetry: Telemetry, { name, run }: Step<unknown>, state: unknown): Promise<unknown> {
   const started = performance.now();
   try {
     return await telemetry.span(name, {}, async () => run(state));
