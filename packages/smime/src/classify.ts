@@ -1,0 +1,108 @@
+// What S/MIME form an entity has (RFC 8551 §3), judged by what is in it more than by its labels: senders get
+// smime-type, x- prefixes and file names wrong in every way.
+import { decodeObject, readContentInfo, type ContentInfo } from './cms/content-info.ts';
+import { typeOf } from './mime/canonical.ts';
+import { boundaryOf, type ParameterizedValue, parseParameterized } from './mime/content-type.ts';
+import { type Entity, firstValue, readEntity } from './mime/header.ts';
+import { MAX_ENTITIES, MAX_MIME_DEPTH } from './mime/limits.ts';
+import { readMultipart } from './mime/multipart.ts';
+import { decodeTransfer } from './mime/transfer.ts';
+
+export type SmimeForm =
+  | { readonly form: 'none' }
+  /** multipart/signed: the signed part byte for byte, the decoded signature, and whether other parts stand beside. */
+  | { readonly form: 'detached'; readonly content: Buffer; readonly object: Buffer; readonly extraParts: boolean }
+  | { readonly form: 'object'; readonly info: ContentInfo }
+  /** Says that it is S/MIME and is not. */
+  | { readonly form: 'broken'; readonly code: 'malformed-cms' | 'malformed-mime' };
+
+const OBJECT_TYPES: ReadonlySet<string> = new Set(['application/pkcs7-mime', 'application/x-pkcs7-mime']);
+const SIGNATURE_TYPES: ReadonlySet<string> = new Set(['application/pkcs7-signature', 'application/x-pkcs7-signature']);
+const NAME = /\.p7[mcz]$/i;
+
+export function isObjectType(type: ParameterizedValue): boolean {
+  return OBJECT_TYPES.has(type.value);
+}
+
+export function isSignatureType(type: ParameterizedValue): boolean {
+  return SIGNATURE_TYPES.has(type.value);
+}
+
+/** multipart/signed of S/MIME by its protocol, or without one by its second part. */
+export function isDetachedType(type: ParameterizedValue): boolean {
+  if (type.value !== 'multipart/signed') return false;
+  const protocol = type.parameters.get('protocol')?.toLowerCase();
+  return protocol === undefined || SIGNATURE_TYPES.has(protocol);
+}
+
+/** A file name that promises a CMS object, on a type that promises nothing. */
+export function isNamedObject(entity: Entity, type: ParameterizedValue): boolean {
+  if (type.value !== 'application/octet-stream') return false;
+  const disposition = firstValue(entity.fields, 'content-disposition');
+  const filename = disposition === undefined ? undefined : parseParameterized(disposition).parameters.get('filename');
+  return NAME.test(filename ?? type.parameters.get('name') ?? '');
+}
+
+export function classifyEntity(entity: Entity): SmimeForm {
+  const type = typeOf(entity.fields);
+  if (isDetachedType(type)) return classifyDetached(entity, type);
+  const named = isNamedObject(entity, type);
+  if (!named && !isObjectType(type) && !isSignatureType(type)) return { form: 'none' };
+  try {
+    return { form: 'object', info: readContentInfo(decodeEntity(entity)) };
+  } catch {
+    return isObjectType(type) ? { form: 'broken', code: 'malformed-cms' } : { form: 'none' };
+  }
+}
+
+function decodeEntity(entity: Entity): Buffer {
+  return decodeObject(decodeTransfer(entity.body, firstValue(entity.fields, 'content-transfer-encoding')));
+}
+
+function classifyDetached(entity: Entity, type: ParameterizedValue): SmimeForm {
+  const boundary = boundaryOf(type);
+  if (boundary === undefined) return { form: 'broken', code: 'malformed-mime' };
+  const { parts } = readMultipart(entity.body, boundary);
+  const [content, second] = parts;
+  if (content === undefined || second === undefined) return { form: 'broken', code: 'malformed-mime' };
+  const signature = readEntity(second);
+  if (!isSignatureType(typeOf(signature.fields))) {
+    // Without a protocol that says otherwise this may be PGP or anything.
+    const ours = type.parameters.has('protocol');
+    return ours ? { form: 'broken', code: 'malformed-mime' } : { form: 'none' };
+  }
+  try {
+    return { form: 'detached', content, object: decodeEntity(signature), extraParts: parts.length > 2 };
+  } catch {
+    return { form: 'broken', code: 'malformed-cms' };
+  }
+}
+
+/** S/MIME found below the top of an entity that itself is none. */
+export interface InnerParts {
+  readonly signed: boolean;
+  readonly encrypted: boolean;
+}
+
+/**
+ * Looks for protected parts inside multiparts and attached messages, by type only. They are named, never opened:
+ * showing a part decrypted amid foreign text is the EFAIL attack, showing its signature as the message's is forgery.
+ */
+export function findInnerParts(entity: Entity): InnerParts {
+  let [signed, encrypted, count] = [false, false, 0];
+  const queue = [{ entity, depth: 0 }];
+  for (let next = queue.pop(); next !== undefined && count < MAX_ENTITIES; next = queue.pop()) {
+    count += 1;
+    const type = typeOf(next.entity.fields);
+    if (count > 1 && isDetachedType(type)) signed = true;
+    if (count > 1 && (isObjectType(type) || isNamedObject(next.entity, type))) {
+      if (/signed|certs/i.test(type.parameters.get('smime-type') ?? '')) signed = true;
+      else encrypted = true;
+    }
+    if (next.depth === MAX_MIME_DEPTH) continue;
+    const boundary = type.value.startsWith('multipart/') ? boundaryOf(type) : undefined;
+    const parts = boundary === undefined ? [] : readMultipart(next.entity.body, boundary).parts;
+    for (const part of parts.toReversed()) queue.push({ entity: readEntity(part), depth: next.depth + 1 });
+  }
+  return { signed, encrypted };
+}

@@ -1,0 +1,92 @@
+// An enveloped object opened with the keys of its recipients (RFC 5652 §6, RFC 5083). One outcome for every way to fail.
+import type { Certificate } from '../pki/certificate.ts';
+import { type CipherSetting, decryptContent, readCipherSetting } from './content-cipher.ts';
+import type { EnvelopedData } from './enveloped-data.ts';
+import type { KeyPort } from './key-port.ts';
+import { MAX_RECIPIENT_TRIES } from './limits.ts';
+import { isFor, type RecipientInfo, readRecipientInfo } from './recipient-info.ts';
+import { openKek, openPassword, type SharedSecrets } from './shared-secrets.ts';
+
+export interface DecryptRequest {
+  readonly enveloped: EnvelopedData;
+  readonly keys: KeyPort;
+  /** Certificates whose keys may be used. */
+  readonly recipients: readonly Certificate[];
+  readonly secrets?: SharedSecrets;
+  readonly allowLegacy: boolean;
+}
+
+export interface Decrypted {
+  /** The cipher's name; undefined when it is unknown. */
+  readonly cipher?: string;
+  readonly legacy: boolean;
+  /** Whether the cipher authenticates what it decrypts. */
+  readonly authenticated: boolean;
+  /** Absent when it could not be opened, for whatever reason. */
+  readonly content?: Buffer;
+  readonly recipient?: Certificate;
+  readonly keyManagement?: RecipientInfo['kind'];
+}
+
+export async function decryptEnveloped(request: DecryptRequest): Promise<Decrypted> {
+  const setting = settingOf(request.enveloped);
+  if (setting === undefined) return { legacy: false, authenticated: false };
+  const { name, legacy, mode } = setting.cipher;
+  const facts = { cipher: name, legacy, authenticated: mode !== 'cbc' && mode !== 'rc2' };
+  if (legacy && !request.allowLegacy) return facts;
+  return { ...facts, ...(await tryRecipients(request, setting)) };
+}
+
+function settingOf(enveloped: EnvelopedData): CipherSetting | undefined {
+  try {
+    return readCipherSetting(enveloped.content.cipher);
+  } catch {
+    return undefined;
+  }
+}
+
+type Opening = Pick<Decrypted, 'content' | 'recipient' | 'keyManagement'>;
+
+async function tryRecipients(request: DecryptRequest, setting: CipherSetting): Promise<Opening> {
+  let tries = 0;
+  for (const node of request.enveloped.recipients) {
+    const info = readInfo(node);
+    for (const open of openers(request, info, node.bytes, setting.keyLength)) {
+      if (tries++ === MAX_RECIPIENT_TRIES) return {};
+      const key = await open.key();
+      if (key === undefined) continue;
+      const content = decryptContent(request.enveloped, setting, key);
+      key.fill(0);
+      const { recipient } = open;
+      if (content === undefined) continue;
+      return { content, keyManagement: info.kind, ...(recipient === undefined ? {} : { recipient }) };
+    }
+  }
+  return {};
+}
+
+function readInfo(node: { tag: number; bytes: Buffer; content: Buffer }): RecipientInfo {
+  try {
+    return readRecipientInfo(node);
+  } catch {
+    return { kind: 'unknown' };
+  }
+}
+
+interface Opener {
+  readonly recipient?: Certificate;
+  key(): Promise<Buffer | undefined> | Buffer | undefined;
+}
+
+/** Only keys that the info names are ever used: trying others succeeds at random (RSA v1.5) and would be an oracle. */
+function openers(request: DecryptRequest, info: RecipientInfo, bytes: Buffer, keyLength: number): Opener[] {
+  const secrets = request.secrets ?? {};
+  if (info.kind === 'kek') return [{ key: () => openKek(info, secrets) }];
+  if (info.kind === 'password') return [{ key: () => openPassword(info, secrets) }];
+  return request.recipients
+    .filter((certificate) => isFor(info, certificate))
+    .map((certificate) => ({
+      recipient: certificate,
+      key: () => request.keys.openRecipient({ certificate, recipientInfo: bytes, keyLength }),
+    }));
+}

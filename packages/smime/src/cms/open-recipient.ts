@@ -1,0 +1,56 @@
+// One RecipientInfo opened with one private key: the operation behind the key port, wherever the key lives.
+import { decapsulate, type KeyObject } from 'node:crypto';
+import type { Certificate } from '../pki/certificate.ts';
+import { HKDFS, KEY_TRANSPORT, wrapOf } from './algorithms.ts';
+import { openAgreement } from './agreement.ts';
+import { toDefinite } from './ber.ts';
+import { encapsulatedKek, keyInfoSpellings, unwrapKey } from './key-wrap.ts';
+import { isFor, type KeyEncapsulation, type KeyTransport, readRecipientBytes } from './recipient-info.ts';
+import { decryptOaep, decryptPkcs1 } from './rsa-transport.ts';
+
+/**
+ * The content encryption key, or undefined. RSA v1.5 always gives `keyLength` octets (see rsa-transport). The info
+ * must name the certificate: a key never opens what was wrapped for another. Never throws for bad input.
+ */
+export function openRecipientInfo(
+  key: KeyObject,
+  certificate: Certificate,
+  recipientInfo: Buffer,
+  keyLength: number,
+): Buffer | undefined {
+  try {
+    const info = readRecipientBytes(recipientInfo);
+    if (!isFor(info, certificate)) return undefined;
+    switch (info.kind) {
+      case 'key-transport':
+        return openTransport(key, info, keyLength);
+      case 'key-agreement':
+        return openAgreement(key, certificate, info);
+      case 'kem':
+        return openEncapsulation(key, info);
+      default:
+        return undefined;
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function openTransport(key: KeyObject, info: KeyTransport, keyLength: number): Buffer | undefined {
+  if (key.asymmetricKeyType !== 'rsa') return undefined;
+  if (info.algorithm.oid === KEY_TRANSPORT.rsa) return decryptPkcs1(key, info.encryptedKey, keyLength);
+  return info.algorithm.oid === KEY_TRANSPORT.oaep ? decryptOaep(key, info.algorithm, info.encryptedKey) : undefined;
+}
+
+function openEncapsulation(key: KeyObject, info: KeyEncapsulation): Buffer | undefined {
+  const digest = HKDFS.get(info.kdf.oid);
+  const wrap = wrapOf(info.wrap.oid);
+  if (digest === undefined || wrap === undefined || info.kekLength !== wrap.keyLength) return undefined;
+  const secret = decapsulate(key, info.ciphertext);
+  const ukm = info.userKeyingMaterial === undefined ? undefined : toDefinite(info.userKeyingMaterial);
+  for (const spelling of keyInfoSpellings(info.wrap)) {
+    const opened = unwrapKey(wrap, encapsulatedKek(digest, secret, spelling, info.kekLength, ukm), info.encryptedKey);
+    if (opened !== undefined) return opened;
+  }
+  return undefined;
+}

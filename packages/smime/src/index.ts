@@ -1,0 +1,24 @@
+// The S/MIME engine: protect and open messages, look at them, and handle the certificates and keys that this needs.
+export { type CipherName, CIPHERS, type DigestName, type SignatureScheme } from './cms/algorithms.ts';
+export { type KeyPort, localKeys, type OpenKeyRequest, type SignKeyRequest } from './cms/key-port.ts';
+export { openRecipientInfo } from './cms/open-recipient.ts';
+export type { SharedSecrets } from './cms/shared-secrets.ts';
+export { type SignatureAlgorithm, signOctets } from './cms/signature.ts';
+export type { SignerProblem } from './cms/verify.ts';
+export { SmimeError, type SmimeErrorCode } from './errors.ts';
+export { type Inspection, inspect, type Protection } from './inspect.ts';
+export type { TrustOptions } from './judge-signer.ts';
+export { type HeaderField, readHeaders } from './mime/header.ts';
+export { parseMailboxes } from './mime/mailbox.ts';
+export { type Opened, type OpenedObject, type OpenOptions, open, openObject } from './open.ts';
+export * from './pki/index.ts';
+export { type EncryptOptions, type ProtectOptions, protect, type SignOptions } from './protect.ts';
+export type {
+  FromMatch,
+  HeaderProtection,
+  Layer,
+  SignerVerdict,
+  Verdict,
+  VerdictProblem,
+  Weakness,
+} from './verdict.ts';

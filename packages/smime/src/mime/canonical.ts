@@ -1,0 +1,157 @@
+// Canonical form of an entity that will be signed (RFC 8551 §3.1.1): CRLF line ends, and 7bit so that no relay has
+// a reason to re-encode what the signature covers (§3.1.3, RFC 1847 §2.1).
+import { isAscii, isUtf8 } from 'node:buffer';
+import { boundaryOf, DEFAULT_TYPE, type ParameterizedValue, parseParameterized } from './content-type.ts';
+import { type Entity, firstValue, type HeaderField, readEntity } from './header.ts';
+import { MAX_LINE_LENGTH, MAX_MIME_DEPTH } from './limits.ts';
+import { readMultipart } from './multipart.ts';
+import { decodeTransfer, encodeBase64, encodeQuotedPrintable } from './transfer.ts';
+
+const LF = 0x0a;
+const CR = 0x0d;
+const CRLF = Buffer.from('\r\n');
+
+/** Whether every line feed follows a carriage return. */
+export function hasBareLineFeed(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at - 1] !== CR) return true;
+  }
+  return false;
+}
+
+/** Bare LF and bare CR become CRLF; the same buffer when nothing had to change. */
+export function toCrlf(bytes: Buffer): Buffer {
+  if (!hasBareLineFeed(bytes) && !hasBareReturn(bytes)) return bytes;
+  return Buffer.from(bytes.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n'), 'latin1');
+}
+
+/** Only bare LF becomes CRLF, as OpenSSL and others canonicalise before hashing. */
+export function lineFeedsToCrlf(bytes: Buffer): Buffer {
+  return hasBareLineFeed(bytes) ? Buffer.from(bytes.toString('latin1').replace(/(?<!\r)\n/g, '\r\n'), 'latin1') : bytes;
+}
+
+function hasBareReturn(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(CR); at !== -1; at = bytes.indexOf(CR, at + 1)) {
+    if (bytes[at + 1] !== LF) return true;
+  }
+  return false;
+}
+
+/** 7bit as RFC 2045 §2.7 means it: ASCII without NUL, lines of at most 998 octets, every line end CRLF. */
+export function isSevenBitSafe(bytes: Buffer): boolean {
+  if (!isAscii(bytes) || bytes.includes(0)) return false;
+  let start = 0;
+  let returns = bytes.indexOf(CR);
+  for (;;) {
+    const at = bytes.indexOf(LF, start);
+    const end = at === -1 ? bytes.length : at;
+    if (end - start > MAX_LINE_LENGTH + 1) return false;
+    if (at === -1) return returns === -1;
+    // The next CR must be the one in front of this LF: then there is neither a bare LF nor a bare CR.
+    if (returns !== at - 1) return false;
+    returns = bytes.indexOf(CR, at);
+    start = at + 1;
+  }
+}
+
+/** No NUL, bare CR or bare LF: what every SMTP receiver takes (RFC 5321 §2.3.8). */
+export function isLineSafe(bytes: Buffer): boolean {
+  return !bytes.includes(0) && !hasBareLineFeed(bytes) && !hasBareReturn(bytes);
+}
+
+/**
+ * The entity `fields` + `body` as pieces that are 7bit and CRLF throughout. Leaf parts that are not are re-encoded
+ * (quoted-printable for text, base64 else), everything else stays byte for byte. `fields` hold content fields only.
+ */
+export function sevenBitEntity(fields: readonly HeaderField[], body: Buffer): Buffer[] {
+  const described = fields.some((field) => field.name === 'content-type') ? [] : [implicitType(body)];
+  if (isSevenBitSafe(body)) return [...described, ...fields.map((field) => withLineEnd(toCrlf(field.raw))), CRLF, body];
+  const pieces = reencode({ fields, body, raw: body }, 0);
+  return [...described, ...pieces];
+}
+
+/** What the body is by default, said aloud: an entity without any header is misread by several clients. */
+function implicitType(body: Buffer): Buffer {
+  const charset = isAscii(body) ? 'us-ascii' : isUtf8(body) ? 'utf-8' : 'unknown-8bit';
+  return Buffer.from(`Content-Type: text/plain; charset=${charset}\r\n`, 'latin1');
+}
+
+/** Header block (with its empty line) first, then the body pieces. */
+function reencode(entity: Entity, depth: number): Buffer[] {
+  const type = typeOf(entity.fields);
+  const boundary = type.value.startsWith('multipart/') ? boundaryOf(type) : undefined;
+  if (depth < MAX_MIME_DEPTH) {
+    if (boundary !== undefined) return [header(entity.fields, '7bit'), ...multipartPieces(entity, boundary, depth)];
+    // RFC 2046 §5.2.1: message/rfc822 may not be encoded itself, so what is inside must become 7bit.
+    if (type.value === 'message/rfc822') return [header(entity.fields, '7bit'), ...inner(entity.body, depth)];
+  }
+  return leaf(entity, type);
+}
+
+function multipartPieces(entity: Entity, boundary: string, depth: number): Buffer[] {
+  const multipart = readMultipart(entity.body, boundary);
+  const pieces: Buffer[] = [cleanText(multipart.preamble)];
+  multipart.parts.forEach((part, index) => {
+    pieces.push(toCrlf(multipart.delimiters[index] ?? CRLF), ...inner(part, depth));
+  });
+  if (multipart.closed) pieces.push(toCrlf(multipart.delimiters.at(-1) ?? CRLF));
+  pieces.push(cleanText(multipart.epilogue));
+  return pieces;
+}
+
+function inner(raw: Buffer, depth: number): Buffer[] {
+  return isSevenBitSafe(raw) ? [raw] : reencode(readEntity(raw), depth + 1);
+}
+
+/** Preamble and epilogue mean nothing; what is not 7bit in them is replaced. */
+function cleanText(bytes: Buffer): Buffer {
+  if (isSevenBitSafe(bytes)) return bytes;
+  const text = toCrlf(bytes)
+    .toString('latin1')
+    .replace(/[^\x01-\x7f]/g, '?');
+  return Buffer.from(text.replace(/[^\r\n]{998}/g, '$&\r\n'), 'latin1');
+}
+
+function leaf(entity: Entity, type: ParameterizedValue): Buffer[] {
+  const encoding = firstValue(entity.fields, 'content-transfer-encoding')?.toLowerCase();
+  const encoded = encoding === 'base64' || encoding === 'quoted-printable';
+  const crlf = toCrlf(entity.body);
+  // Only the line ends were wrong: keep the text and its encoding.
+  if ((encoded || isTextual(type)) && isSevenBitSafe(crlf)) return [header(entity.fields, encoding ?? '7bit'), crlf];
+  const decoded = decodeTransfer(entity.body, encoding);
+  // NUL in "text" is UTF-16 or worse: its line ends are not ours to touch.
+  if (isTextual(type) && !decoded.includes(0))
+    return [header(entity.fields, 'quoted-printable'), encodeQuotedPrintable(toCrlf(decoded))];
+  return [header(entity.fields, 'base64'), encodeBase64(decoded)];
+}
+
+function isTextual(type: ParameterizedValue): boolean {
+  return type.value.startsWith('text/') || type.value.startsWith('message/') || type.value.startsWith('multipart/');
+}
+
+/** The header block with the transfer encoding replaced in its place, or added, and the empty line. */
+function header(fields: readonly HeaderField[], encoding: string): Buffer {
+  const line = Buffer.from(`Content-Transfer-Encoding: ${encoding}\r\n`, 'latin1');
+  const lines: Buffer[] = [];
+  let placed = false;
+  for (const field of fields) {
+    if (field.name !== 'content-transfer-encoding') lines.push(withLineEnd(toCrlf(field.raw)));
+    else if (!placed) {
+      placed = true;
+      lines.push(line);
+    }
+  }
+  if (!placed) lines.push(line);
+  return Buffer.concat([...lines, CRLF]);
+}
+
+/** The last field of an entity without an empty line may lack its line end. */
+function withLineEnd(raw: Buffer): Buffer {
+  return raw.at(-1) === LF ? raw : Buffer.concat([raw, CRLF]);
+}
+
+/** Content type of an entity, the default of RFC 2045 §5.2 when there is none. */
+export function typeOf(fields: readonly HeaderField[]): ParameterizedValue {
+  const value = firstValue(fields, 'content-type');
+  return value === undefined ? DEFAULT_TYPE : parseParameterized(value);
+}

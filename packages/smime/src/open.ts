@@ -1,0 +1,323 @@
+// Opens S/MIME (RFC 8551 §3, RFC 2634 §1.1): layer after layer from the outside, each checked, until plain content is
+// reached. Only what covers the whole message counts.
+import { decompress } from './cms/compressed.ts';
+import { type ContentInfo, decodeObject, readContentInfo } from './cms/content-info.ts';
+import { decryptEnveloped } from './cms/decrypt.ts';
+import { readEnvelopedData } from './cms/enveloped-data.ts';
+import { BerCursor } from './cms/ber.ts';
+import type { KeyPort } from './cms/key-port.ts';
+import { MAX_LAYERS } from './cms/limits.ts';
+import { CONTENT_TYPE } from './cms/oids.ts';
+import type { SharedSecrets } from './cms/shared-secrets.ts';
+import { readSignedData, type SignedData } from './cms/signed-data.ts';
+import { carriedCertificates, type CheckedSigner, checkSigners, type SignedContent } from './cms/verify.ts';
+import { classifyEntity, findInnerParts, type SmimeForm } from './classify.ts';
+import { SmimeError, type SmimeErrorCode } from './errors.ts';
+import { judgeSigner, namesAll, type TrustOptions } from './judge-signer.ts';
+import { lineFeedsToCrlf } from './mime/canonical.ts';
+import { type Entity, type HeaderField, readContent, readEntity } from './mime/header.ts';
+import { parseMailboxes } from './mime/mailbox.ts';
+import type { Certificate } from './pki/certificate.ts';
+import { replaceContent } from './replace-content.ts';
+import { type FromMatch, judge, type Layer, type Verdict, type Weakness } from './verdict.ts';
+
+export interface OpenOptions extends TrustOptions {
+  readonly keys: KeyPort;
+  /** Certificates whose keys may be used, and no others. */
+  readonly recipients: readonly Certificate[];
+  readonly secrets?: SharedSecrets;
+  /** The address that the signer must own; default: every address of the From fields. False leaves it out. */
+  readonly from?: string | false;
+  /** Decrypt 3DES and RC2 too; the verdict says so. */
+  readonly allowLegacy?: boolean;
+  /** Signatures to take off: those inside content that was decrypted (default), all, or none. */
+  readonly strip?: 'decrypted' | 'all' | 'none';
+}
+
+/** `content`: what the outermost layer held, octet for octet. */
+export type Opened =
+  | { readonly kind: 'plain' }
+  | {
+      readonly kind: 'opened';
+      /** The message to hand on. */
+      readonly message: Buffer;
+      readonly changed: boolean;
+      readonly content: Buffer;
+      readonly verdict: Verdict;
+    }
+  /** Every way in which decryption fails. */
+  | { readonly kind: 'undecryptable'; readonly verdict: Verdict }
+  | { readonly kind: 'broken'; readonly verdict: Verdict; readonly error: { readonly code: SmimeErrorCode } };
+
+export type OpenedObject =
+  | { readonly kind: 'opened'; readonly content: Buffer; readonly verdict: Verdict }
+  | Extract<Opened, { kind: 'undecryptable' | 'broken' }>;
+
+/**
+ * Opens a message. Bad input ends in the union, never in an exception; only what the key port throws passes through.
+ * `message` is not changed.
+ */
+export async function open(message: Buffer, options: OpenOptions): Promise<Opened> {
+  const opening = new Opening(options);
+  try {
+    const entity = readEntity(message);
+    opening.addressed(entity.fields);
+    const form = classifyEntity(entity);
+    if (form.form === 'none' && !opening.lookInside(entity)) return { kind: 'plain' };
+    await opening.run(form, entity);
+    const { verdict, kept } = opening;
+    if (opening.undecryptable) return { kind: 'undecryptable', verdict };
+    const changed = kept !== undefined;
+    const handed = kept === undefined ? message : replaceContent(entity.fields, kept);
+    return { kind: 'opened', message: handed, changed, content: opening.content ?? entity.body, verdict };
+  } catch (error) {
+    return opening.broken(error);
+  }
+}
+
+/**
+ * Opens a bare CMS object (BER, PEM or base64); `detached` is the content of a detached signature. Without `from` in
+ * the options nobody's address is compared. What the key port throws passes through.
+ */
+export async function openObject(bytes: Buffer, options: OpenOptions, detached?: Buffer): Promise<OpenedObject> {
+  const opening = new Opening({ ...options, from: options.from ?? false });
+  try {
+    const object = decodeObject(bytes);
+    const form: SmimeForm =
+      detached === undefined
+        ? { form: 'object', info: readContentInfo(object) }
+        : { form: 'detached', content: detached, object, extraParts: false };
+    opening.addressed([]);
+    await opening.run(form, undefined);
+    const { verdict } = opening;
+    if (opening.undecryptable) return { kind: 'undecryptable', verdict };
+    return { kind: 'opened', content: opening.content ?? Buffer.alloc(0), verdict };
+  } catch (error) {
+    return opening.broken(error);
+  }
+}
+
+class Opening {
+  readonly #options: OpenOptions;
+  readonly #layers: Layer[] = [];
+  readonly #weaknesses = new Set<Weakness>();
+  #carried: Certificate[] = [];
+  #from: readonly string[] | undefined;
+  #sender: readonly string[] = [];
+  #error: SmimeErrorCode | undefined;
+  #decrypted = false;
+  /** A signature outside was kept, so what is inside it cannot be handed on in another form. */
+  #signatureKept = false;
+  undecryptable = false;
+  /** What replaces the content of the message; undefined when nothing does. */
+  kept: Entity | undefined;
+  content: Buffer | undefined;
+
+  constructor(options: OpenOptions) {
+    this.#options = options;
+  }
+
+  addressed(fields: readonly HeaderField[]): void {
+    const { from } = this.#options;
+    if (from === undefined) this.#from = mailboxesOf(fields, 'from');
+    else if (from !== false) this.#from = [from];
+    this.#sender = mailboxesOf(fields, 'sender');
+  }
+
+  /** Whether S/MIME lies below the top of an entity that is none itself; noted, and left alone. */
+  lookInside(entity: Entity): boolean {
+    const { signed, encrypted } = findInnerParts(entity);
+    if (signed) this.#weaknesses.add('partly-signed');
+    if (encrypted) this.#weaknesses.add('efail-structure');
+    return signed || encrypted;
+  }
+
+  async run(outermost: SmimeForm, entity: Entity | undefined): Promise<void> {
+    let form = outermost;
+    let current = entity;
+    for (let depth = 0; form.form !== 'none'; depth++) {
+      if (depth === MAX_LAYERS) throw new SmimeError('limit-exceeded');
+      const inside = await this.#layer(form);
+      if (inside === undefined) return;
+      this.content ??= inside.content;
+      current = readContent(inside.content);
+      if (inside.replace) this.kept = current;
+      form = inside.type === CONTENT_TYPE.data ? classifyEntity(current) : nested(inside.type, inside.content);
+    }
+    // What an unprotected multipart inside a protected layer holds is covered by that layer; in plain mail it is not.
+    if (current !== undefined && this.#layers.length > 0) this.#lookBelow(current);
+  }
+
+  #lookBelow(entity: Entity): void {
+    if (findInnerParts(entity).encrypted) this.#weaknesses.add('efail-structure');
+  }
+
+  #layer(form: SmimeForm): Inside | undefined | Promise<Inside | undefined> {
+    switch (form.form) {
+      case 'detached':
+        return this.#detached(form);
+      case 'object':
+        return this.#object(form.info);
+      case 'broken':
+        throw new SmimeError(form.code);
+      case 'none':
+        return undefined;
+    }
+  }
+
+  #detached(form: Extract<SmimeForm, { form: 'detached' }>): Inside {
+    const info = readContentInfo(form.object);
+    if (info.type !== CONTENT_TYPE.signedData || info.content === undefined) throw new SmimeError('malformed-cms');
+    const signed = readSignedData(info.content);
+    if (form.extraParts) this.#weaknesses.add('partly-signed');
+    const checked = this.#check(signed, textContent(form.content));
+    // CVE-2018-18509: a signature that brings its own content must not vouch for another text.
+    const differs = signed.content !== undefined && !sameContent(signed.content, form.content);
+    this.#signed('detached', differs ? checked.map(contentDiffers) : checked);
+    return { type: CONTENT_TYPE.data, content: form.content, replace: this.#stripSignature() };
+  }
+
+  #object(info: ContentInfo): Inside | undefined | Promise<Inside | undefined> {
+    if (info.content === undefined) throw new SmimeError('malformed-cms');
+    switch (info.type) {
+      case CONTENT_TYPE.signedData:
+        return this.#opaque(readSignedData(info.content));
+      case CONTENT_TYPE.envelopedData:
+        return this.#enveloped(info, false);
+      case CONTENT_TYPE.authEnvelopedData:
+        return this.#enveloped(info, true);
+      case CONTENT_TYPE.compressedData:
+        this.#layers.push({ kind: 'compressed' });
+        return { type: CONTENT_TYPE.data, content: decompress(info.content), replace: this.#mayReplace() };
+      default:
+        this.#layers.push({ kind: 'unknown', contentType: info.type });
+        throw new SmimeError('unsupported-algorithm');
+    }
+  }
+
+  #opaque(signed: SignedData): Inside | undefined {
+    if (signed.signers.length === 0 && signed.content === undefined) {
+      this.#layers.push({ kind: 'certs-only', certificates: carriedCertificates(signed) });
+      return undefined;
+    }
+    if (signed.content === undefined) throw new SmimeError('malformed-cms');
+    const octets = signed.content;
+    this.#signed('opaque', this.#check(signed, { octets, withLineFeeds: () => undefined }));
+    const [only] = octets;
+    const content = octets.length === 1 && only !== undefined ? only : Buffer.concat(octets);
+    return { type: signed.contentType, content, replace: this.#stripSignature() };
+  }
+
+  #check(signed: SignedData, content: SignedContent): CheckedSigner[] {
+    this.#carried = [...this.#carried, ...carriedCertificates(signed)];
+    const { intermediates = [], recipients } = this.#options;
+    return checkSigners(signed, content, [...this.#carried, ...intermediates, ...recipients]);
+  }
+
+  #signed(form: 'detached' | 'opaque', checked: readonly CheckedSigner[]): void {
+    const signers = checked.map((signer) => judgeSigner(signer, this.#carried, this.#from, this.#options));
+    this.#layers.push({ kind: 'signed', form, signers });
+  }
+
+  async #enveloped(info: ContentInfo, authenticated: boolean): Promise<Inside | undefined> {
+    if (info.content === undefined) throw new SmimeError('malformed-cms');
+    const enveloped = readEnvelopedData(info.content, authenticated);
+    const { keys, recipients, secrets, allowLegacy = false } = this.#options;
+    const request = { enveloped, keys, recipients, allowLegacy, ...(secrets === undefined ? {} : { secrets }) };
+    const { content, legacy, ...facts } = await decryptEnveloped(request);
+    if (facts.cipher === 'des-ede3-cbc') this.#weaknesses.add('3des');
+    if (facts.cipher === 'rc2-cbc') this.#weaknesses.add('rc2');
+    this.#layers.push({
+      kind: 'encrypted',
+      form: authenticated ? 'auth-enveloped' : 'enveloped',
+      opened: content !== undefined,
+      recipients: enveloped.recipients.length,
+      ...facts,
+    });
+    if (content === undefined) {
+      this.undecryptable = true;
+      this.#error = 'undecryptable';
+      return undefined;
+    }
+    this.#decrypted = true;
+    return { type: enveloped.content.contentType, content, replace: true };
+  }
+
+  #stripSignature(): boolean {
+    const { strip = 'decrypted' } = this.#options;
+    const take = strip === 'all' || (strip === 'decrypted' && this.#decrypted);
+    if (!take) this.#signatureKept = true;
+    return take && this.#mayReplace();
+  }
+
+  #mayReplace(): boolean {
+    return !this.#signatureKept;
+  }
+
+  broken(error: unknown): Extract<Opened, { kind: 'broken' }> {
+    if (!(error instanceof SmimeError)) throw error;
+    this.#error = error.code;
+    return { kind: 'broken', verdict: this.verdict, error: { code: error.code } };
+  }
+
+  get verdict(): Verdict {
+    const [address, ...others] = this.#from ?? [];
+    const from: Omit<FromMatch, 'match'> = {
+      ...(address === undefined || others.length > 0 ? {} : { address }),
+      ...this.#senderMatch(),
+    };
+    const error = this.#error === undefined ? {} : { error: this.#error };
+    return judge({ layers: this.#layers, weaknesses: this.#weaknesses, from, ...error });
+  }
+
+  #senderMatch(): { sender?: string } {
+    const [sender, ...others] = this.#sender;
+    if (sender === undefined || others.length > 0) return {};
+    const signers = this.#layers.flatMap((layer) => (layer.kind === 'signed' ? layer.signers : []));
+    const named = signers.some(
+      ({ integrity, certificate }) =>
+        integrity === 'valid' && certificate !== undefined && namesAll(certificate, [sender]),
+    );
+    return named ? { sender } : {};
+  }
+}
+
+/** What a layer held; `replace` when it takes the place of the message's content. */
+interface Inside {
+  readonly type: string;
+  readonly content: Buffer;
+  readonly replace: boolean;
+}
+
+/** CMS directly inside CMS, without MIME between (RFC 5652 §4 allows it). */
+function nested(type: string, content: Buffer): SmimeForm {
+  const known = Object.values(CONTENT_TYPE) as readonly string[];
+  if (!known.includes(type)) return { form: 'none' };
+  return { form: 'object', info: { type, content: new BerCursor(content).next() } };
+}
+
+/** Text is signed with CRLF, however it lies here (RFC 8551 §3.1.1). */
+function textContent(part: Buffer): SignedContent {
+  const canonical = lineFeedsToCrlf(part);
+  return {
+    octets: [canonical],
+    withLineFeeds: () => [canonical === part ? crlfToLineFeeds(part) : part],
+  };
+}
+
+function crlfToLineFeeds(part: Buffer): Buffer {
+  return Buffer.from(part.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+}
+
+function sameContent(carried: readonly Buffer[], part: Buffer): boolean {
+  const octets = Buffer.concat(carried);
+  return octets.length === 0 || octets.equals(part) || lineFeedsToCrlf(octets).equals(lineFeedsToCrlf(part));
+}
+
+function contentDiffers(signer: CheckedSigner): CheckedSigner {
+  return { ...signer, problem: 'content-changed' };
+}
+
+function mailboxesOf(fields: readonly HeaderField[], name: string): string[] {
+  return fields.filter((field) => field.name === name).flatMap((field) => parseMailboxes(field.value));
+}
