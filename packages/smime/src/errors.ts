@@ -10,6 +10,7 @@ const SENTENCES = {
   'wrong-password': 'the password does not open this file',
   'key-mismatch': 'the private key does not belong to the certificate',
   'malformed-cms': 'not a well-formed CMS object',
+  'content-missing': 'a detached signature without its content',
   'malformed-mime': 'not a MIME structure that S/MIME allows',
   undecryptable: 'could not be decrypted',
   'no-key': 'no private key for the certificate',

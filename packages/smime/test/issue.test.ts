@@ -35,8 +35,7 @@ function root(pair: Pair): Certificate {
 
 function pem(certificate: Certificate, file: string): string {
   const path = join(dir, file);
-  const body = certificate.der.toString('base64').replace(/.{64}/g, '$&\n');
-  writeFileSync(path, `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`);
+  writeFileSync(path, certificate.pem);
   return path;
 }
 

@@ -177,6 +177,12 @@ export class Certificate {
     return this.serial.toString('hex');
   }
 
+  /** RFC 7468 text with a line end after the last line. */
+  get pem(): string {
+    const lines = this.der.toString('base64').match(/.{1,64}/g) ?? [];
+    return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
+  }
+
   get keyAlgorithm(): KeyAlgorithm {
     return this.keyType.algorithm;
   }

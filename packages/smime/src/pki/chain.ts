@@ -53,10 +53,9 @@ export class ChainSearch {
         yield chain;
         continue;
       }
-      if (this.#steps === 0 || this.#signatures === 0) {
-        this.deadEnd = { code: 'too-complex', depth: chain.length - 1 };
-        return;
-      }
+      const spent = this.#steps === 0 || this.#signatures === 0;
+      if (spent || chain.length === MAX_CHAIN) this.deadEnd = { code: 'too-complex', depth: chain.length - 1 };
+      if (spent) return;
       this.#steps -= 1;
       const issuers = chain.length < MAX_CHAIN ? this.#issuers(top, chain) : [];
       // The best candidate is pushed last and so tried first.

@@ -5,7 +5,7 @@ import { addressesMatch } from './address.ts';
 import type { Certificate } from './certificate.ts';
 import { ChainSearch, type DeadEnd } from './chain.ts';
 import type { Crl } from './crl.ts';
-import type { OcspResponse } from './ocsp.ts';
+import { type OcspResponse, ocspStatus } from './ocsp.ts';
 import { PURPOSE } from './oids.ts';
 import type { PolicyInputs } from './policy.ts';
 import { isWeakKey, servesPurpose } from './purpose.ts';
@@ -18,14 +18,16 @@ const MAX_NESTED_PATHS = 3;
 /** Chains that validation tries before it gives up. */
 const MAX_TRIES = 64;
 
-export type PathPurpose = 'smime' | 'tls-client' | 'tls-server' | 'any';
-
 const PURPOSE_OID: Readonly<Record<PathPurpose, string | undefined>> = {
   smime: PURPOSE.emailProtection,
+  'smime-sign': PURPOSE.emailProtection,
   'tls-client': PURPOSE.clientAuth,
   'tls-server': PURPOSE.serverAuth,
   any: undefined,
 };
+
+/** `smime` asks for the extended key usage; `smime-sign` also for a leaf that may sign. */
+export type PathPurpose = 'smime' | 'smime-sign' | 'tls-client' | 'tls-server' | 'any';
 
 export interface PathRequest extends PolicyInputs {
   readonly leaf: Certificate;
@@ -97,6 +99,10 @@ function checkOne(
     const depth = chain.findLastIndex((certificate) => !servesPurpose(certificate, purpose));
     if (depth >= 0) return { code: 'purpose', depth };
   }
+  const usage = chain[0]?.keyUsage;
+  if (request.purpose === 'smime-sign' && usage?.has('digitalSignature') === false && !usage.has('contentCommitment')) {
+    return { code: 'key-usage', depth: 0 };
+  }
   return checkRevocation(chain, request, search, pending);
 }
 
@@ -129,6 +135,8 @@ function revocationStatus(
   const issuer = chain[depth + 1];
   const anchor = chain.at(-1);
   if (certificate === undefined || issuer === undefined || anchor === undefined) return 'unknown';
+  const answered = ocspStatus(certificate, issuer, request.ocsp ?? [], request.at);
+  if (answered !== 'unknown') return answered;
   const above = chain.slice(depth + 1);
   const waiting = [...pending, certificate.fingerprint];
   const isTrusted = (signer: Certificate): boolean => {

@@ -128,7 +128,8 @@ function extension(certificate: Certificate, oid: string): DerNode | undefined {
   return found === undefined ? undefined : readDer(found.value);
 }
 
-function readPolicies(certificate: Certificate): ReadonlySet<string> {
+/** OIDs of certificatePolicies. Throws SmimeError `malformed-der`, also for a repeated one. */
+export function readPolicies(certificate: Certificate): ReadonlySet<string> {
   const node = extension(certificate, EXTENSION.certificatePolicies);
   const policies = new Set<string>();
   for (const information of node === undefined ? [] : children(node)) {

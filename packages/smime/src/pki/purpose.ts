@@ -10,6 +10,8 @@ export type Fitness = { readonly ok: true } | { readonly ok: false; readonly rea
 /** RFC 8551 §2.3 and §2.2: shorter RSA keys must not be made and should not be relied on. */
 const MIN_RSA_BITS = 2048;
 
+const STRONG_CURVES = /^(prime256v1|secp256k1|secp384r1|secp521r1|brainpoolP(256|320|384|512)[rt]1)$/;
+
 const ENCRYPTS: Partial<Readonly<Record<KeyAlgorithm, KeyUsage>>> = {
   rsa: 'keyEncipherment',
   'rsa-oaep': 'keyEncipherment',
@@ -59,13 +61,12 @@ export function servesPurpose(certificate: Certificate, purpose: string): boolea
   return usages === undefined || usages.includes(purpose) || usages.includes(PURPOSE.any);
 }
 
-/** RSA below 2048 bits, DSA at all, curves below 256 bits, and keys that cannot be imported. */
+/** RSA below 2048 bits, DSA at all, curves below 256 bits or without a name, and keys that cannot be imported. */
 export function isWeakKey(certificate: Certificate): boolean {
   try {
     const { modulusLength, namedCurve } = certificate.publicKey.asymmetricKeyDetails ?? {};
     if (certificate.keyAlgorithm === 'dsa') return true;
-    if (certificate.keyAlgorithm === 'ec')
-      return /^(prime|sec[pt]|brainpoolP|wap-wsg.*)(1[0-9]{2}|2[0-4][0-9])/.test(namedCurve ?? '192');
+    if (certificate.keyAlgorithm === 'ec') return !STRONG_CURVES.test(namedCurve ?? '');
     return modulusLength !== undefined && modulusLength < MIN_RSA_BITS;
   } catch {
     return true;
