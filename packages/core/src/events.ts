@@ -25,6 +25,7 @@ export const events = {
   'job.later': 'info',
   'job.stalled': 'warn',
   'job.reconciled': 'warn',
+  'queue.fault': 'warn',
   'blob.swept': 'info',
   'alert.authenticity': 'error',
   'alert.quarantine-full': 'error',

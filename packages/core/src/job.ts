@@ -31,8 +31,6 @@ export interface DeliveryJob extends Job {
   readonly settled: readonly SettledRecipient[];
   /** Attempts that reached a next hop so far. */
   readonly attempts: number;
-  /** How often the job had been started when this was recorded: a claim that counts more of them had a start that died unrecorded. */
-  readonly starts?: number;
 }
 
 export interface SettledRecipient {
@@ -59,12 +57,9 @@ export function readCryptoJob(value: unknown): CryptoJob {
 /** Checks what Redis returned; throws `job-malformed`. */
 export function readDeliveryJob(value: unknown): DeliveryJob {
   const { base, record } = readJob(value);
-  const { settled, attempts, starts } = record;
+  const { settled, attempts } = record;
   if (!Array.isArray(settled) || !settled.every(isSettled) || !isCount(attempts)) throw fail('job-malformed');
-  const job = { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts };
-  if (starts === undefined) return job;
-  if (!isCount(starts)) throw fail('job-malformed');
-  return { ...job, starts };
+  return { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts };
 }
 
 function readJob(value: unknown): { base: Job; record: Record<string, unknown> } {

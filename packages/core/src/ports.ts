@@ -57,8 +57,8 @@ export interface Publisher<Job extends QueuedJob> {
 export interface Claim {
   /** True while this process still owns the job; asked right before an effect, because a blocked event loop loses the lock. */
   isHeld(): Promise<boolean>;
-  /** How often the job was started before, stalls included. */
-  readonly startedBefore: number;
+  /** Starts in a row right before this one that ended without a word: what they did may be done already. */
+  readonly diedBefore: number;
 }
 
 /** The receiving side of a stage: runs `handle` for each job; whatever it throws is settled by the error table. */
@@ -97,6 +97,8 @@ export interface QuarantineEntry {
 export interface Quarantine {
   list(limit: number): Promise<readonly QuarantineEntry[]>;
   get(id: string): Promise<QuarantineEntry | undefined>;
+  /** The ticket of the job, which an operator shows to get the release ticket for it. */
+  ticket(id: string): Promise<Buffer | undefined>;
   /** Puts the job back into its stage; `release`, base64url, is the operator's ticket that lets an unprotected message go. */
   requeue(id: string, release?: string): Promise<boolean>;
   /** Ends every entry whose time is over, its blob with it; returns what ended. */

@@ -1,7 +1,7 @@
 // One supervised process of the installation: started, watched, started again when it dies, stopped with a deadline.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A process that dies at once is started again after a second at the latest: 0.1 s, 0.2 s, 0.4 s, … */
@@ -40,6 +40,7 @@ export function startChild(spec: ChildSpec, onChange: () => void): Child {
     const log = openSync(spec.logFile, 'a', 0o600);
     // A session of its own, so that a signal to our group leaves the order of stopping to us; the channel tells it when we die.
     process = spawn(spec.command, [...spec.args], { stdio: ['ignore', log, log, 'ipc'], detached: true });
+    closeSync(log);
     onChange();
     process.once('error', () => undefined);
     process.once('exit', () => {

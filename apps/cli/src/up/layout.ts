@@ -9,8 +9,6 @@ export const projectRoot = resolve(import.meta.dirname, '../../../..');
 export interface Layout {
   readonly root: string;
   readonly config: string;
-  /** What must stay the same from start to start: ports and the domain. */
-  readonly settings: string;
   readonly redis: string;
   readonly spool: string;
   readonly keys: string;
@@ -26,7 +24,6 @@ export function layoutOf(directory: string): Layout {
   return {
     root,
     config: inside('config.yaml'),
-    settings: inside('settings.json'),
     redis: inside('redis'),
     spool: inside('spool'),
     keys: inside('keys'),

@@ -1,0 +1,67 @@
+// `sealpost import`: keys and certificates made elsewhere. With a private key they are an identity of ours; without one, a partner's.
+
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import { type InstallationOptions, withInstallation } from '../installation.ts';
+import { withKeyAdmin } from '../key-admin.ts';
+import { printJson, printTable } from '../output.ts';
+import { readInput } from '../read-input.ts';
+import { UsageError } from '../usage-error.ts';
+
+interface Options extends InstallationOptions {
+  readonly json?: boolean;
+  readonly tenant?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly p12?: string;
+  readonly passwordFile?: string;
+  readonly address?: string;
+}
+
+export function addImportCommand(program: Command): void {
+  withInstallation(program.command('import'))
+    .description('import a certificate of a partner, or a key pair for an address of ours')
+    .addOption(new Option('--cert <file>', 'certificate, PEM or DER, issuers after it').conflicts('p12'))
+    .option('--key <file>', 'its private key, PEM: makes it an identity of ours')
+    .option('--p12 <file>', 'PKCS#12 file with certificate and private key')
+    .option('--password-file <file>', 'file that holds the password of the PKCS#12 or key file')
+    .option('--address <address>', 'take only what names this address')
+    .option('--tenant <id>', 'for which tenant, where there are several')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sealpost import --cert bob.pem\n  sealpost import --p12 alice.p12 --password-file alice.pass --tenant alpha-test',
+    )
+    .action(async (options: Options) => {
+      const { imported } = await withKeyAdmin(options, (admin) =>
+        admin.call('import', {
+          file: fileOf(options),
+          ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
+          ...(options.address === undefined ? {} : { address: options.address }),
+          ...(options.passwordFile === undefined
+            ? {}
+            : { password: readFileSync(options.passwordFile, 'utf8').replace(/\r?\n$/, '') }),
+        }),
+      );
+      if (options.json) return printJson(imported);
+      printTable(
+        ['address', 'tenant', 'use', 'subject', 'valid until'],
+        imported.flatMap(({ address, tenant, certificates }) =>
+          certificates.map(({ use, subject, notAfter }) => [
+            address,
+            tenant,
+            use,
+            subject,
+            notAfter.toISOString().slice(0, 10),
+          ]),
+        ),
+      );
+    });
+}
+
+/** One file goes over: PKCS#12, or certificate and key as one PEM. */
+function fileOf({ cert, key, p12 }: Options): Buffer {
+  if (p12 !== undefined) return readInput(p12);
+  if (cert === undefined) throw new UsageError('name the file with --cert FILE or --p12 FILE');
+  if (key === undefined) return readInput(cert);
+  return Buffer.concat([readInput(cert), Buffer.from('\n'), readInput(key)]);
+}
