@@ -17,8 +17,7 @@ export class Openssl {
   }
 
   certificate(certificate: Certificate): string {
-    const base64 = certificate.der.toString('base64').replace(/.{64}/g, '$&\n');
-    return this.file(`-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`);
+    return this.file(certificate.pem);
   }
 
   key(key: KeyObject): string {
