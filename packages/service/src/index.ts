@@ -2,16 +2,17 @@
 
 export { type RunningService, runService, type ServiceContext } from './boot.ts';
 export type { BlobsConfig } from './config/blobs.ts';
-export type { EgressConfig } from './config/egress.ts';
+export type { EgressConfig, RouteConfig } from './config/egress.ts';
 export type { HttpConfig } from './config/http.ts';
-export type { IngressConfig } from './config/ingress.ts';
+export { announcedBytes, type IngressConfig } from './config/ingress.ts';
 export { type Installation, installation, type Problem } from './config/installation.ts';
 export type { KeyServerConfig } from './config/key-server.ts';
 export type { KeyServiceConfig } from './config/key-service-client.ts';
 export { ConfigError, loadConfig, parseConfig } from './config/load.ts';
 export type { LogConfig } from './config/log.ts';
-export type { QueueConfig } from './config/queue.ts';
+export { type QueueConfig, ticketLifeMs } from './config/queue.ts';
 export type { RedisConfig } from './config/redis.ts';
+export { minimalExample, renderReference } from './config/reference.ts';
 export type { TelemetryConfig } from './config/telemetry.ts';
 export type { TenantConfig, TenantsConfig } from './config/tenants.ts';
 export type { WorkerConfig } from './config/worker.ts';

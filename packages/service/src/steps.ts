@@ -10,16 +10,7 @@ export interface Step<State, Next = State> {
   run(state: State): Promise<Next> | Next;
 }
 
-/**
- * The pipeline as one function. After a step for whose state `isDone` holds, the rest is left out.
- * Errors are counted by step and code and thrown on.
- */
-export function steps<State>(
-  telemetry: Telemetry,
-  table: readonly Step<State>[],
-  isDone?: (state: State) => boolean,
-): (state: State) => Promise<State>;
-/** The same for steps of which each one adds to the state's type. */
+/** The pipeline as one function, of steps of which each one adds to the state's type. Errors are counted and thrown on. */
 export function steps<A, B, C>(
   telemetry: Telemetry,
   table: readonly [Step<A, B>, Step<B, C>],
@@ -28,6 +19,19 @@ export function steps<A, B, C, D>(
   telemetry: Telemetry,
   table: readonly [Step<A, B>, Step<B, C>, Step<C, D>],
 ): (state: A) => Promise<D>;
+export function steps<A, B, C, D, E, F>(
+  telemetry: Telemetry,
+  table: readonly [Step<A, B>, Step<B, C>, Step<C, D>, Step<D, E>, Step<E, F>],
+): (state: A) => Promise<F>;
+/**
+ * The same for steps on one type of state. After a step for whose state `isDone` holds, the rest is left out.
+ * Errors are counted by step and code and thrown on.
+ */
+export function steps<State>(
+  telemetry: Telemetry,
+  table: readonly Step<State>[],
+  isDone?: (state: State) => boolean,
+): (state: State) => Promise<State>;
 export function steps(
   telemetry: Telemetry,
   table: readonly Step<unknown>[],

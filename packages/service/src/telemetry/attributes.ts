@@ -8,6 +8,7 @@ export const spanNames = [
   'ingress.accept',
   'ingress.check',
   'ingress.seal',
+  'ingress.ticket',
   'ingress.store',
   'ingress.publish',
   // crypto worker: one job
@@ -24,6 +25,7 @@ export const spanNames = [
   // egress: one try of a delivery
   'egress.deliver',
   'egress.load',
+  'egress.check',
   'egress.route',
   'egress.connect',
   'egress.send',

@@ -1,0 +1,23 @@
+// Puts the ingress together: key service, queue and blob store behind the listeners.
+
+import { connectRedis, cryptoStage, openBlobs } from '@sealpost/queue';
+import { connectKeyService, type ServiceContext } from '@sealpost/service';
+import { openIngress, type RunningIngress } from './open-ingress.ts';
+
+export async function start(context: ServiceContext): Promise<RunningIngress> {
+  const { config, log, instance } = context;
+  const keys = connectKeyService(config, 'ingress', instance);
+  const redis = await connectRedis(config.redis, log);
+  const blobs = await openBlobs(config.blobs, redis);
+  const publisher = cryptoStage(redis).publisher();
+  return openIngress(context, {
+    keys,
+    blobs,
+    publisher,
+    isReady: () => redis.isReady(),
+    async close() {
+      await Promise.allSettled([publisher.close(), blobs.close(), keys.close()]);
+      await redis.close();
+    },
+  });
+}
