@@ -9,7 +9,9 @@ export const log = z
     addresses: z.boolean().default(false).describe('Log mail addresses as they are instead of as a keyed hash'),
     hashKeyFile: path()
       .optional()
-      .describe('File with the key of that hash, at least 32 characters; left out: a new key at each start of a process'),
+      .describe(
+        'File with the key of that hash, at least 32 characters; left out: a new key at each start of a process',
+      ),
   })
   .prefault({});
 

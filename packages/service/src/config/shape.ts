@@ -26,7 +26,10 @@ export function inner(schema: Schema): Schema {
 export function shapeOf(schema: Schema): Readonly<Record<string, Schema>> | undefined {
   const { def } = inner(schema)._zod as z.core.$ZodTypes['_zod'];
   if (def.type === 'object') return def.shape;
-  if (def.type === 'union') return Object.assign({}, ...def.options.map(shapeOf));
+  if (def.type === 'union') {
+    const shapes = def.options.map(shapeOf).filter((shape) => shape !== undefined);
+    return shapes.length > 0 ? Object.assign({}, ...shapes) : undefined;
+  }
   return undefined;
 }
 

@@ -22,7 +22,10 @@ const isHostName = (text: string): boolean => hostPattern.test(text);
 
 /** Where to connect to: a host name or an IP address. */
 export const host = () =>
-  z.string().refine((text) => isIP(text) !== 0 || isHostName(text), 'must be a host name or an IP address');
+  z
+    .string()
+    .refine((text) => isIP(text) !== 0 || isHostName(text), 'must be a host name or an IP address')
+    .meta({ title: 'host name or IP address' });
 
 /** A port to connect to. */
 export const port = () => z.int('must be a whole number').min(1).max(65535);
@@ -35,11 +38,15 @@ export const domain = () =>
   z
     .string()
     .refine((text) => isHostName(text) && isIP(text) === 0, 'must be a domain name in its ASCII form')
+    .meta({ title: 'domain name' })
     .transform((text) => text.toLowerCase());
 
 /** Absolute, so that it means the same whatever directory a process was started in. */
 export const path = () =>
-  z.string().refine((text) => isAbsolute(text) && !text.includes('\0'), 'must be an absolute path');
+  z
+    .string()
+    .refine((text) => isAbsolute(text) && !text.includes('\0'), 'must be an absolute path')
+    .meta({ title: 'absolute path' });
 
 /** A tenant's id. */
 export const tenant = () =>
@@ -49,11 +56,15 @@ export const tenant = () =>
       /^[a-z][a-z0-9-]{0,62}$/,
       'must be lower-case letters, digits and dashes, a letter first, at most 63 characters',
     )
+    .meta({ title: 'tenant id' })
     .transform(tenantId);
 
 /** A name given to a part of the configuration, used in logs, tickets and metric labels. */
 export const name = () =>
-  z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be lower-case letters, digits, dots and dashes, at most 63');
+  z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'must be lower-case letters, digits, dots and dashes, at most 63')
+    .meta({ title: 'name' });
 
 /** A whole number from `least` to `most`. */
 export const count = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
