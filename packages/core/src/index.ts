@@ -60,6 +60,7 @@ export {
   ticketBytes,
   ticketText,
 } from './job.ts';
+export { isOwnerOf } from './justify.ts';
 export { isOwnMarker, loopField, loopMarker } from './loop.ts';
 export { type ErrorOutcome, type Outcome, outcomeOf, retryDelayMs } from './outcome.ts';
 export { decodePlan, encodePlan, type Group, type GroupAction, type Plan } from './plan.ts';

@@ -3,6 +3,13 @@
 export { type ManualClock, manualClock } from './clock.ts';
 export { type CutRule, type FlakyProxy, type ProxyMode, startFlakyProxy } from './flaky-proxy.ts';
 export { freePort } from './free-port.ts';
+export {
+  type Authority,
+  type IdentityOptions,
+  type IdentityRecords,
+  type MemoryKeyService,
+  memoryKeyService,
+} from './memory-key-service.ts';
 export { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
 export { type RedisOptions, type RedisServer, startRedis } from './redis-server.ts';
 export {

@@ -1,0 +1,70 @@
+// Puts the worker together: queue, blobs, key service, watchdog; and takes it apart again.
+
+import type { RunningService, ServiceContext } from '@sealpost/service';
+import { connectKeyService } from '@sealpost/service';
+import { connectRedis, cryptoStage, deliveryStage, openBlobs, redisMarks } from '@sealpost/queue';
+import { leases } from './leases.ts';
+import { cryptoHandler } from './pipeline.ts';
+import { tickets } from './tickets.ts';
+import { watchdog } from './watchdog.ts';
+import type { Worker } from './worker.ts';
+
+const hourMs = 60 * 60_000;
+/** Jobs wait and none was fetched for this long: only a restart helps. Above any pause that a healthy worker makes. */
+const deafMs = 120_000;
+
+export async function start({ config, log, clock, telemetry, instance }: ServiceContext): Promise<RunningService> {
+  const redis = await connectRedis(config.redis, log);
+  const blobs = await openBlobs(config.blobs, redis);
+  const keys = connectKeyService(config.keyService, 'crypto-worker', instance);
+  const stage = cryptoStage(redis);
+  const deliveries = deliveryStage(redis).publisher();
+  const queuedMs = config.queue.maxAgeHours * hourMs;
+  const releasedMs = queuedMs + config.queue.quarantine.days * 24 * hourMs;
+  const worker: Worker = {
+    installation: config.installation,
+    policies: new Map(config.tenants.map(({ id, policy }) => [id, policy])),
+    maxAgeMs: queuedMs,
+    releaseAgeMs: releasedMs,
+    keys,
+    leases: leases(keys, clock),
+    tickets: tickets(keys, { queuedMs, releasedMs }),
+    blobs,
+    marks: redisMarks(redis),
+    deliveries,
+    clock,
+    log,
+    telemetry,
+  };
+  const guard = watchdog();
+  const handle = cryptoHandler(worker);
+  const consumer = stage.consume((job, claim) => guard.watch(() => handle(job, claim)), {
+    concurrency: config.worker.concurrency,
+    queue: config.queue,
+    blobs,
+    clock,
+    log,
+  });
+
+  telemetry.gauge('sealpost_queue_jobs', async () => {
+    const status = await stage.status(clock.now());
+    return (['waiting', 'active', 'delayed', 'failed'] as const).map((state) => ({
+      value: status[state],
+      labels: { stage: 'crypto', state },
+    }));
+  });
+  telemetry.gauge('sealpost_queue_oldest_seconds', async () => {
+    const { oldestMs } = await stage.status(clock.now());
+    return [{ value: oldestMs / 1000, labels: { stage: 'crypto' } }];
+  });
+
+  return {
+    isReady: () => redis.isReady(),
+    isLive: async () => (await consumer.idleWithBacklogMs()) < deafMs,
+    async stop(deadlineMs) {
+      await consumer.close(deadlineMs);
+      await Promise.all([guard.stop(), deliveries.close(), keys.close(), blobs.close()]);
+      await redis.close();
+    },
+  };
+}

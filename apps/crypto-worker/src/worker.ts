@@ -1,0 +1,47 @@
+// What the steps work with, built once in start.ts; and the names under which the worker remembers what it did.
+
+import type {
+  BlobStore,
+  Clock,
+  DeliveryId,
+  DeliveryJob,
+  KeyService,
+  Log,
+  Marks,
+  MessageId,
+  Publisher,
+  TenantId,
+  TenantPolicy,
+} from '@sealpost/core';
+import type { Telemetry } from '@sealpost/service';
+import type { Leases } from './leases.ts';
+import type { Tickets } from './tickets.ts';
+
+export interface Worker {
+  /** Host name of the installation, for reports. */
+  readonly installation: string;
+  readonly policies: ReadonlyMap<TenantId, TenantPolicy>;
+  /** How long mail may wait, from the ingress' answer on. */
+  readonly maxAgeMs: number;
+  /** How long after that an operator may still release it. */
+  readonly releaseAgeMs: number;
+  readonly keys: KeyService;
+  readonly leases: Leases;
+  readonly tickets: Tickets;
+  readonly blobs: BlobStore;
+  readonly marks: Marks;
+  readonly deliveries: Publisher<DeliveryJob>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+}
+
+/** Mark: everything of this message, or this delivery of it, is published. It outlives the jobs, so a replay does nothing. */
+export function publishedMark(id: MessageId | DeliveryId): string {
+  return `published-${id}`;
+}
+
+/** Blob id of a message's stored plan. */
+export function planBlob(id: MessageId): string {
+  return `plan-${id}`;
+}

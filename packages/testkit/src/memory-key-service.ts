@@ -1,0 +1,249 @@
+// The key service's memory twin: the port as the stages see it, with the real one's rules about who gets which key for which job.
+// Keys live in this process and are gone with it.
+
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  type CertificateRecord,
+  type Clock,
+  type Envelope,
+  envelopeHash,
+  fail,
+  formatKeyId,
+  isOwnerOf,
+  type KeyId,
+  type KeyLease,
+  type KeyService,
+  type KeyUse,
+  normalAddress,
+  parseKeyId,
+  readFrame,
+  type ServiceRole,
+  signTicket,
+  spoolIdentity,
+  type StageName,
+  type TenantId,
+  type Ticket,
+  type TicketSigner,
+  ticketVerifier,
+} from '@sealpost/core';
+import { type Certificate, type CertificateProfile, issueCertificate, parseCertificate } from '@sealpost/smime';
+
+export interface MemoryKeyService {
+  /** What a process of this role sees. */
+  as(role: ServiceRole, instance?: string): KeyService;
+  /** Makes the keys of an identity and certificates by the tenant's own CA. */
+  addIdentity(tenant: TenantId, address: string, options?: IdentityOptions): IdentityRecords;
+  /** A certificate from elsewhere, such as a partner's. */
+  addCertificate(
+    tenant: TenantId,
+    record: Pick<CertificateRecord, 'certificate' | 'chain' | 'address' | 'pinned'>,
+  ): void;
+  /** Forgets every certificate of an address. */
+  forget(tenant: TenantId, address: string): void;
+  addTrust(tenant: TenantId, certificate: Certificate): void;
+  /** The tenant's own CA. */
+  authority(tenant: TenantId): Authority;
+  privateKey(keyId: KeyId): KeyObject;
+  /** The operator's word, as the key service signs it. */
+  release(ticket: Ticket): Buffer;
+  /** `sealed` and `away` refuse every call but those that a stage answers from its cache. */
+  state: 'open' | 'sealed' | 'away';
+  /** Leases given so far. */
+  readonly leases: readonly KeyId[];
+}
+
+export interface IdentityOptions {
+  readonly algorithm?: 'rsa' | 'ec';
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+}
+
+export interface IdentityRecords {
+  readonly signing: CertificateRecord;
+  readonly decryption: CertificateRecord;
+}
+
+export interface Authority {
+  readonly certificate: Certificate;
+  readonly privateKey: KeyObject;
+}
+
+const hourMs = 60 * 60_000;
+/** Longest wait of any message in a test, and then some. */
+const maxTicketAgeMs = 60 * 24 * hourMs;
+const leaseLifeMs = 300_000;
+
+/** Validity of what is issued counts from the clock's present time. */
+export function memoryKeyService(clock: Clock): MemoryKeyService {
+  const serviceCa = newAuthority('Sealpost service CA', clock);
+  const authorities = new Map<TenantId, Authority>();
+  const trust = new Map<TenantId, Buffer[]>();
+  const certificates = new Map<string, CertificateRecord[]>();
+  const privateKeys = new Map<KeyId, KeyObject>();
+  const markers = new Map<TenantId, Buffer[]>();
+  const leases: KeyId[] = [];
+
+  const place = (tenant: TenantId, address: string): string => `${tenant} ${normalAddress(address)}`;
+
+  function authority(tenant: TenantId): Authority {
+    const known = authorities.get(tenant) ?? newAuthority(`${tenant} CA`, clock);
+    authorities.set(tenant, known);
+    return known;
+  }
+
+  function addRecord(tenant: TenantId, record: CertificateRecord): CertificateRecord {
+    const known = certificates.get(place(tenant, record.address)) ?? [];
+    certificates.set(place(tenant, record.address), [record, ...known]);
+    return record;
+  }
+
+  function addKey(tenant: TenantId, address: string, use: KeyUse, options: IdentityOptions): CertificateRecord {
+    const { publicKey, privateKey } = keyPair(options.algorithm ?? 'ec');
+    const profile: CertificateProfile = use === 'signing' ? 'smime-sign' : 'smime-encrypt';
+    const { certificate: issuer, privateKey: issuerKey } = authority(tenant);
+    const certificate = issueCertificate({
+      subject: { commonName: address },
+      addresses: [address],
+      publicKey,
+      notBefore: options.notBefore ?? new Date(clock.now().getTime() - hourMs),
+      notAfter: options.notAfter ?? new Date(clock.now().getTime() + 24 * hourMs),
+      profile,
+      issuer: { certificate: issuer, privateKey: issuerKey },
+    });
+    const keyId = nextKeyId(tenant, normalAddress(address), use);
+    privateKeys.set(keyId, privateKey);
+    return addRecord(tenant, {
+      fingerprint: certificate.fingerprint,
+      certificate: certificate.der,
+      chain: [issuer.der],
+      address,
+      keyId,
+      pinned: false,
+    });
+  }
+
+  function nextKeyId(tenant: TenantId, identity: string, use: KeyUse): KeyId {
+    for (let version = 1; ; version++) {
+      const keyId = formatKeyId({ tenant, identity, use, version });
+      if (!privateKeys.has(keyId)) return keyId;
+    }
+  }
+
+  function spoolKeyId(tenant: TenantId, stage: StageName): KeyId {
+    const keyId = formatKeyId({ tenant, identity: spoolIdentity(stage), use: 'spool', version: 1 });
+    if (!privateKeys.has(keyId)) privateKeys.set(keyId, generateKeyPairSync('x25519').privateKey);
+    return keyId;
+  }
+
+  function privateKey(keyId: KeyId): KeyObject {
+    const key = privateKeys.get(keyId);
+    if (!key) throw fail('key-denied');
+    return key;
+  }
+
+  function ticketSigner(role: ServiceRole, instance: string): TicketSigner {
+    const { publicKey, privateKey: key } = generateKeyPairSync('ed25519');
+    const certificate = issueCertificate({
+      subject: { commonName: `${role} ticket key` },
+      uris: [`sealpost://ticket/${role}/${instance}`],
+      publicKey,
+      notBefore: new Date(clock.now().getTime() - hourMs),
+      notAfter: new Date(clock.now().getTime() + 24 * hourMs),
+      profile: 'ticket',
+      issuer: { certificate: serviceCa.certificate, privateKey: serviceCa.privateKey },
+    });
+    return { role, certificate: certificate.der, privateKey: key };
+  }
+
+  const service: MemoryKeyService = {
+    state: 'open',
+    leases,
+    authority,
+    privateKey,
+    addIdentity: (tenant, address, options = {}) => ({
+      signing: addKey(tenant, address, 'signing', options),
+      decryption: addKey(tenant, address, 'decryption', options),
+    }),
+    addCertificate(tenant, record) {
+      addRecord(tenant, { ...record, fingerprint: parseCertificate(record.certificate).fingerprint });
+    },
+    forget: (tenant, address) => void certificates.delete(place(tenant, address)),
+    addTrust: (tenant, { der }) => void trust.set(tenant, [...(trust.get(tenant) ?? []), der]),
+    release: (ticket) => signTicket({ ...ticket, kind: 'release' }, ticketSigner('key-service', 'twin')),
+    as(role, instance = 'test') {
+      const signer = ticketSigner(role, instance);
+      const ownStage = role === 'crypto-worker' ? 'crypto' : role === 'egress' ? 'delivery' : undefined;
+      const available = (): void => {
+        if (service.state === 'sealed') throw fail('key-service-sealed');
+        if (service.state === 'away') throw fail('key-service-unavailable');
+      };
+      return {
+        // From here on to the marker keys: what a stage holds in its own memory for hours.
+        ticketSigner: async () => signer,
+        ticketAuthorities: async () => [serviceCa.certificate.der],
+        async spoolPublicKey(tenant, stage) {
+          const keyId = spoolKeyId(tenant, stage);
+          return { keyId, publicKey: createPublicKey(privateKey(keyId)) };
+        },
+        async spoolPrivateKey(keyId) {
+          const { identity, use } = parseKeyId(keyId);
+          if (!ownStage || use !== 'spool' || identity !== spoolIdentity(ownStage)) throw fail('key-denied');
+          return privateKey(keyId);
+        },
+        async markerKeys(tenant) {
+          if (role !== 'egress') throw fail('key-denied');
+          const keys = markers.get(tenant) ?? [randomBytes(32)];
+          markers.set(tenant, keys);
+          return keys;
+        },
+        async trustAnchors(tenant) {
+          return [authority(tenant).certificate.der, ...(trust.get(tenant) ?? [])];
+        },
+        async certificates(tenant, address) {
+          available();
+          return certificates.get(place(tenant, address)) ?? [];
+        },
+        async lease(keyId, { ticket, envelope }): Promise<KeyLease> {
+          available();
+          if (role !== 'crypto-worker') throw fail('key-denied');
+          justify(keyId, ticket, envelope);
+          leases.push(keyId);
+          return { keyId, privateKey: privateKey(keyId), expiresAt: new Date(clock.now().getTime() + leaseLifeMs) };
+        },
+        close: async () => {},
+      };
+    },
+  };
+
+  /** The real one's rule: a key serves the mail of its own identity only. */
+  function justify(keyId: KeyId, bytes: Buffer, envelope: Envelope): void {
+    const key = parseKeyId(keyId);
+    // The third field of a ticket is the id that it speaks for; which message that is does not matter here.
+    const id = readFrame(bytes, 3).fields[2]?.toString() ?? '';
+    const verifier = ticketVerifier([serviceCa.certificate.der], maxTicketAgeMs);
+    const ticket = verifier.verify(bytes, { kind: 'crypto', tenant: key.tenant, id }, clock.now());
+    const isGenuine = ticket.envelopeHash.equals(envelopeHash(envelope));
+    if (!isGenuine || !isOwnerOf(key, ticket.direction, envelope)) throw fail('key-denied');
+  }
+
+  return service;
+}
+
+function newAuthority(commonName: string, clock: Clock): Authority {
+  const { publicKey, privateKey } = keyPair('ec');
+  const certificate = issueCertificate({
+    subject: { commonName },
+    publicKey,
+    notBefore: new Date(clock.now().getTime() - hourMs),
+    notAfter: new Date(clock.now().getTime() + 24 * hourMs),
+    profile: 'ca',
+    issuer: { certificate: 'self', privateKey },
+  });
+  return { certificate, privateKey };
+}
+
+function keyPair(algorithm: 'rsa' | 'ec'): { publicKey: KeyObject; privateKey: KeyObject } {
+  return algorithm === 'rsa'
+    ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+    : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+}
