@@ -1,0 +1,36 @@
+// Jobs that BullMQ cannot read: it would fetch, stumble over and stall them again and again, past every limit. Nobody of ours
+// writes such a job, so it is failed by force and the reconciler sets it aside as malformed.
+
+import type { StageName } from '@sealpost/core';
+import type { RedisLink } from './connect-redis.ts';
+import { stageKey } from './stage-shape.ts';
+
+/** KEYS active, stalled, failed, job, lock; ARGV id, now. */
+const failScript = `
+if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
+redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[5])
+redis.call('HSET', KEYS[4], 'failedReason', 'job-malformed', 'finishedOn', ARGV[2], 'opts', '{}')
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+return 1`;
+
+/** Fails the active jobs whose data or options are no JSON; returns their ids. */
+export async function failUnreadable({ client }: RedisLink, stage: StageName): Promise<readonly string[]> {
+  const failed: string[] = [];
+  for (const id of new Set(await client.lrange(stageKey(stage, 'active'), 0, -1))) {
+    const [data, opts] = await client.hmget(stageKey(stage, id), 'data', 'opts');
+    if (isJson(data ?? '{}') && isJson(opts ?? '{}')) continue;
+    const keys = ['active', 'stalled', 'failed', id, `${id}:lock`].map((name) => stageKey(stage, name));
+    if ((await client.eval(failScript, keys.length, ...keys, id, Date.now())) === 1) failed.push(id);
+  }
+  return failed;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
