@@ -1,5 +1,6 @@
 // The S/MIME engine: protect and open messages, look at them, and handle the certificates and keys that this needs.
 export { type CipherName, CIPHERS, type DigestName, type SignatureScheme } from './cms/algorithms.ts';
+export { isObject } from './cms/content-info.ts';
 export { type KeyPort, localKeys, type OpenKeyRequest, type SignKeyRequest } from './cms/key-port.ts';
 export { openRecipientInfo } from './cms/open-recipient.ts';
 export type { SharedSecrets } from './cms/shared-secrets.ts';
@@ -18,6 +19,7 @@ export { type Opened, type OpenedObject, type OpenOptions, open, openObject } fr
 export * from './pki/index.ts';
 export { type EncryptOptions, type ProtectOptions, protect, type SignOptions } from './protect.ts';
 export type {
+  EncryptedForm,
   FromMatch,
   HeaderProtection,
   Layer,

@@ -3,6 +3,7 @@ import type { CheckedSigner } from './cms/verify.ts';
 import { addressesMatch } from './pki/address.ts';
 import type { Certificate } from './pki/certificate.ts';
 import type { Crl } from './pki/crl.ts';
+import { readName } from './pki/name.ts';
 import { type PathResult, validatePath } from './pki/path.ts';
 import type { SignerVerdict, Weakness } from './verdict.ts';
 
@@ -13,6 +14,11 @@ export interface TrustOptions {
   readonly crls?: readonly Crl[];
   /** The time for which certificates must be valid. */
   readonly at: Date;
+  /**
+   * Whether an emailAddress in the subject counts where the subjectAltName has no address. Default true: RFC 8550 §3
+   * wants it; the Baseline Requirements have made it needless.
+   */
+  readonly subjectAddresses?: boolean;
   /** False leaves certificate path and time out of the verdict. */
   readonly path?: boolean;
 }
@@ -20,18 +26,30 @@ export interface TrustOptions {
 /** RFC 8551 §4.3: below this an RSA signature may be forged with money. */
 const MIN_RSA_BITS = 2048;
 
-/** `from`: addresses that the certificate must all name; undefined leaves the sender out. */
+/**
+ * How far the signing time may lie from the Date field. CVE-2023-50761: a mail signed once could be shown as sent at
+ * any time; Thunderbird takes an hour too.
+ */
+const MAX_DATE_SKEW = 60 * 60 * 1000;
+
+/** What the message says about itself. */
+export interface MessageClaims {
+  /** Addresses that the certificate must all name; undefined leaves the sender out. */
+  readonly from: readonly string[] | undefined;
+  readonly sent: Date | undefined;
+}
+
 export function judgeSigner(
   signer: CheckedSigner,
   carried: readonly Certificate[],
-  from: readonly string[] | undefined,
+  { from, sent }: MessageClaims,
   options: TrustOptions,
 ): SignerVerdict {
   const { problem, certificate, overLineFeeds: _, ...facts } = signer;
   const integrity = integrityOf(signer);
-  const fromMatch = certificate !== undefined && from !== undefined && namesAll(certificate, from);
+  const fromMatch = certificate !== undefined && from !== undefined && namesAll(certificate, from, options);
   const path = integrity === 'valid' && options.path !== false ? pathOf(certificate, carried, options) : undefined;
-  const weaknesses = [...new Set([...weaknessesOf(signer), ...pathWeaknesses(path)])];
+  const weaknesses = [...new Set([...weaknessesOf(signer, sent), ...pathWeaknesses(path)])];
   const trusted = options.path === false || path?.ok === true;
   return {
     ...facts,
@@ -62,21 +80,32 @@ function pathOf(
     intermediates: [...carried, ...intermediates],
     trust,
     at,
-    purpose: 'smime',
+    purpose: 'smime-sign',
     ...(crls === undefined ? {} : { crls }),
   });
 }
 
 /** Every From address must be among those of the certificate; none at all matches nothing. */
-export function namesAll(certificate: Certificate, addresses: readonly string[]): boolean {
+export function namesAll(certificate: Certificate, addresses: readonly string[], options: TrustOptions): boolean {
+  const own = certificate.addresses.length > 0 ? certificate.addresses : subjectAddresses(certificate, options);
   return (
-    addresses.length > 0 &&
-    addresses.every((address) => certificate.addresses.some((own) => addressesMatch(own, address)))
+    addresses.length > 0 && addresses.every((address) => own.some((candidate) => addressesMatch(candidate, address)))
   );
 }
 
-function weaknessesOf({ digest, scheme, certificate, overLineFeeds }: CheckedSigner): Weakness[] {
-  const found: Weakness[] = overLineFeeds ? ['signed-over-lf'] : [];
+const EMAIL_ADDRESS = '1.2.840.113549.1.9.1';
+
+function subjectAddresses(certificate: Certificate, options: TrustOptions): string[] {
+  if (options.subjectAddresses === false) return [];
+  const attributes = readName(certificate.subjectDer).flat();
+  return attributes.flatMap(({ type, text }) => (type === EMAIL_ADDRESS && text !== undefined ? [text] : []));
+}
+
+function weaknessesOf(signer: CheckedSigner, sent: Date | undefined): Weakness[] {
+  const { digest, scheme, certificate, signingTime } = signer;
+  const found: Weakness[] = signer.overLineFeeds ? ['signed-over-lf'] : [];
+  const skew = sent === undefined || signingTime === undefined ? 0 : Math.abs(sent.getTime() - signingTime.getTime());
+  if (skew > MAX_DATE_SKEW) found.push('date-mismatch');
   if (digest === 'md5' || digest === 'sha1') found.push(digest);
   if (scheme === 'dsa') found.push('dsa');
   if (certificate !== undefined && isSmall(certificate)) found.push('small-key');

@@ -2,8 +2,8 @@
 // reached. Only what covers the whole message counts.
 import { decompress } from './cms/compressed.ts';
 import { type ContentInfo, decodeObject, readContentInfo } from './cms/content-info.ts';
-import { decryptEnveloped } from './cms/decrypt.ts';
-import { readEnvelopedData } from './cms/enveloped-data.ts';
+import { type Decrypted, decryptEnveloped, decryptWithSharedKeys } from './cms/decrypt.ts';
+import { type EnvelopedData, readEncryptedData, readEnvelopedData } from './cms/enveloped-data.ts';
 import { BerCursor } from './cms/ber.ts';
 import type { KeyPort } from './cms/key-port.ts';
 import { MAX_LAYERS } from './cms/limits.ts';
@@ -15,11 +15,11 @@ import { classifyEntity, findInnerParts, type SmimeForm } from './classify.ts';
 import { SmimeError, type SmimeErrorCode } from './errors.ts';
 import { judgeSigner, namesAll, type TrustOptions } from './judge-signer.ts';
 import { lineFeedsToCrlf } from './mime/canonical.ts';
-import { type Entity, type HeaderField, readContent, readEntity } from './mime/header.ts';
+import { type Entity, firstValue, type HeaderField, readContent, readEntity } from './mime/header.ts';
 import { parseMailboxes } from './mime/mailbox.ts';
 import type { Certificate } from './pki/certificate.ts';
 import { replaceContent } from './replace-content.ts';
-import { type FromMatch, judge, type Layer, type Verdict, type Weakness } from './verdict.ts';
+import { type EncryptedForm, type FromMatch, judge, type Layer, type Verdict, type Weakness } from './verdict.ts';
 
 export interface OpenOptions extends TrustOptions {
   readonly keys: KeyPort;
@@ -104,6 +104,7 @@ class Opening {
   #carried: Certificate[] = [];
   #from: readonly string[] | undefined;
   #sender: readonly string[] = [];
+  #sent: Date | undefined;
   #error: SmimeErrorCode | undefined;
   #decrypted = false;
   /** A signature outside was kept, so what is inside it cannot be handed on in another form. */
@@ -122,6 +123,7 @@ class Opening {
     if (from === undefined) this.#from = mailboxesOf(fields, 'from');
     else if (from !== false) this.#from = [from];
     this.#sender = mailboxesOf(fields, 'sender');
+    this.#sent = readDate(firstValue(fields, 'date'));
   }
 
   /** Whether S/MIME lies below the top of an entity that is none itself; noted, and left alone. */
@@ -186,6 +188,8 @@ class Opening {
         return this.#enveloped(info, false);
       case CONTENT_TYPE.authEnvelopedData:
         return this.#enveloped(info, true);
+      case CONTENT_TYPE.encryptedData:
+        return this.#encrypted(readEncryptedData(info.content));
       case CONTENT_TYPE.compressedData:
         this.#layers.push({ kind: 'compressed' });
         return { type: CONTENT_TYPE.data, content: decompress(info.content), replace: this.#mayReplace() };
@@ -200,7 +204,7 @@ class Opening {
       this.#layers.push({ kind: 'certs-only', certificates: carriedCertificates(signed) });
       return undefined;
     }
-    if (signed.content === undefined) throw new SmimeError('malformed-cms');
+    if (signed.content === undefined) throw new SmimeError('content-missing');
     const octets = signed.content;
     this.#signed('opaque', this.#check(signed, { octets, withLineFeeds: () => undefined }));
     const [only] = octets;
@@ -215,7 +219,8 @@ class Opening {
   }
 
   #signed(form: 'detached' | 'opaque', checked: readonly CheckedSigner[]): void {
-    const signers = checked.map((signer) => judgeSigner(signer, this.#carried, this.#from, this.#options));
+    const said = { from: this.#from, sent: this.#sent };
+    const signers = checked.map((signer) => judgeSigner(signer, this.#carried, said, this.#options));
     this.#layers.push({ kind: 'signed', form, signers });
   }
 
@@ -224,14 +229,28 @@ class Opening {
     const enveloped = readEnvelopedData(info.content, authenticated);
     const { keys, recipients, secrets, allowLegacy = false } = this.#options;
     const request = { enveloped, keys, recipients, allowLegacy, ...(secrets === undefined ? {} : { secrets }) };
-    const { content, legacy, ...facts } = await decryptEnveloped(request);
+    const decrypted = await decryptEnveloped(request);
+    return this.#opened(decrypted, authenticated ? 'auth-enveloped' : 'enveloped', enveloped);
+  }
+
+  #encrypted(enveloped: EnvelopedData): Inside | undefined {
+    const { secrets = {}, allowLegacy = false } = this.#options;
+    return this.#opened(decryptWithSharedKeys(enveloped, secrets, allowLegacy), 'encrypted', enveloped);
+  }
+
+  #opened(
+    decrypted: Decrypted,
+    form: EncryptedForm,
+    { recipients, content: { contentType } }: EnvelopedData,
+  ): Inside | undefined {
+    const { content, legacy: _, ...facts } = decrypted;
     if (facts.cipher === 'des-ede3-cbc') this.#weaknesses.add('3des');
     if (facts.cipher === 'rc2-cbc') this.#weaknesses.add('rc2');
     this.#layers.push({
       kind: 'encrypted',
-      form: authenticated ? 'auth-enveloped' : 'enveloped',
+      form,
       opened: content !== undefined,
-      recipients: enveloped.recipients.length,
+      recipients: recipients.length,
       ...facts,
     });
     if (content === undefined) {
@@ -240,7 +259,7 @@ class Opening {
       return undefined;
     }
     this.#decrypted = true;
-    return { type: enveloped.content.contentType, content, replace: true };
+    return { type: contentType, content, replace: true };
   }
 
   #stripSignature(): boolean {
@@ -276,7 +295,7 @@ class Opening {
     const signers = this.#layers.flatMap((layer) => (layer.kind === 'signed' ? layer.signers : []));
     const named = signers.some(
       ({ integrity, certificate }) =>
-        integrity === 'valid' && certificate !== undefined && namesAll(certificate, [sender]),
+        integrity === 'valid' && certificate !== undefined && namesAll(certificate, [sender], this.#options),
     );
     return named ? { sender } : {};
   }
@@ -316,6 +335,12 @@ function sameContent(carried: readonly Buffer[], part: Buffer): boolean {
 
 function contentDiffers(signer: CheckedSigner): CheckedSigner {
   return { ...signer, problem: 'content-changed' };
+}
+
+/** Date field as a time; undefined when it is none (it must then not deny a signature that says nothing of it). */
+function readDate(value: string | undefined): Date | undefined {
+  const time = value === undefined ? Number.NaN : Date.parse(value.replace(/\([^()]*\)/g, ' '));
+  return Number.isNaN(time) ? undefined : new Date(time);
 }
 
 function mailboxesOf(fields: readonly HeaderField[], name: string): string[] {

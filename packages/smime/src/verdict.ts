@@ -22,7 +22,11 @@ export type Weakness =
   /** A signed part amid other parts, or parts added beside a signed one. */
   | 'partly-signed'
   /** The signature fits the text with other line ends than it was sent with. */
-  | 'signed-over-lf';
+  | 'signed-over-lf'
+  /** The signing time is not the time that the Date field shows. */
+  | 'date-mismatch'
+  /** A signature further inside is by somebody else than the From address: a wrapped or forwarded text. */
+  | 'other-inner-signer';
 
 export interface SignerVerdict {
   /** `valid`: the signature holds for exactly this content. `unchecked`: algorithm or certificate unknown. */
@@ -43,11 +47,14 @@ export interface SignerVerdict {
   readonly verified: boolean;
 }
 
+/** `encrypted`: EncryptedData, for holders of a key that was agreed before (RFC 5652 §8). */
+export type EncryptedForm = 'enveloped' | 'auth-enveloped' | 'encrypted';
+
 export type Layer =
   | { readonly kind: 'signed'; readonly form: 'detached' | 'opaque'; readonly signers: readonly SignerVerdict[] }
   | {
       readonly kind: 'encrypted';
-      readonly form: 'enveloped' | 'auth-enveloped';
+      readonly form: EncryptedForm;
       /** Undefined when the algorithm is unknown. */
       readonly cipher?: string;
       readonly opened: boolean;
@@ -119,6 +126,7 @@ export function judge({ layers, weaknesses, from, error }: VerdictFacts): Verdic
   const signed = signers.length > 0 && !partly;
   const all = new Set([...weaknesses, ...signers.flatMap((signer) => signer.weaknesses)]);
   if (unprotectedCbc(layers)) all.add('cbc-without-integrity');
+  if (otherInnerSigner(layers)) all.add('other-inner-signer');
   const problem = error ?? problemOf(signers, all, signed);
   return {
     verified: problem === undefined,
@@ -155,6 +163,12 @@ function unprotectedCbc(layers: readonly Layer[]): boolean {
     if (layer.kind !== 'encrypted' || !layer.opened || layer.authenticated) return false;
     return !layers.slice(index + 1).some((inner) => inner.kind === 'signed' && isIntact(inner.signers));
   });
+}
+
+function otherInnerSigner(layers: readonly Layer[]): boolean {
+  const signed = layers.filter((layer) => layer.kind === 'signed').map((layer) => layer.signers);
+  const vouched = signed.findIndex((signers) => signers.some((signer) => signer.fromMatch));
+  return vouched !== -1 && signed.slice(vouched + 1).some((signers) => !signers.some((signer) => signer.fromMatch));
 }
 
 function isIntact(signers: readonly SignerVerdict[]): boolean {

@@ -7,7 +7,7 @@ import { context, enter, readDer, readOctetBits, TAG } from '../pki/der.ts';
 import { algorithmIdentifier, bitString, explicit, integer, octetString, sequence, tlv } from '../pki/der-write.ts';
 import { AGREEMENT_OID, agreementOf, type WrapAlgorithm, WRAPS, wrapOf } from './algorithms.ts';
 import { toDefinite } from './ber.ts';
-import { identifies, writeIssuerSerial } from './identifier.ts';
+import { type CertificateId, writeIssuerSerial } from './identifier.ts';
 import { agreedKek, keyInfoSpellings, unwrapKey, wrapKey } from './key-wrap.ts';
 import type { KeyAgreement } from './recipient-info.ts';
 import { readAlgorithm } from './signed-data.ts';
@@ -17,15 +17,20 @@ const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 /** Keys of the recipient's kind that a sender may have used; one SharedInfo spelling each is tried. */
 const MAX_MATCHING_KEYS = 4;
 
-/** The content key, or undefined. */
-export function openAgreement(key: KeyObject, certificate: Certificate, info: KeyAgreement): Buffer | undefined {
+/** The content key, or undefined. `spki` is the recipient's public key, `isOurs` tells which entries are meant for it. */
+export function openAgreement(
+  key: KeyObject,
+  spki: Buffer,
+  info: KeyAgreement,
+  isOurs: (id: CertificateId) => boolean,
+): Buffer | undefined {
   const scheme = agreementOf(info.algorithm.oid);
   const wrapId = info.algorithm.parameters === undefined ? undefined : readAlgorithm(info.algorithm.parameters);
   const wrap = wrapId === undefined ? undefined : wrapOf(wrapId.oid);
   if (scheme === undefined || wrapId === undefined || wrap === undefined) return undefined;
-  const secret = sharedSecret(key, certificate, info);
+  const secret = sharedSecret(key, spki, info);
   if (secret === undefined) return undefined;
-  const entries = info.keys.filter((entry) => identifies(entry.id, certificate)).slice(0, MAX_MATCHING_KEYS);
+  const entries = info.keys.filter((entry) => isOurs(entry.id)).slice(0, MAX_MATCHING_KEYS);
   for (const { encryptedKey } of entries) {
     for (const keyInfo of keyInfoSpellings(wrapId)) {
       const kek = agreedKek(scheme, secret, keyInfo, wrap.keyLength, info.userKeyingMaterial);
@@ -38,11 +43,11 @@ export function openAgreement(key: KeyObject, certificate: Certificate, info: Ke
 }
 
 /** The originator's point is read on the recipient's own curve, whatever the message claims (invalid-curve attack). */
-function sharedSecret(key: KeyObject, certificate: Certificate, info: KeyAgreement): Buffer | undefined {
+function sharedSecret(key: KeyObject, spki: Buffer, info: KeyAgreement): Buffer | undefined {
   if (info.originator === undefined) return undefined;
   try {
     const { algorithm, publicKey } = info.originator;
-    const own = enter(readDer(certificate.spki, TAG.sequence)).next(TAG.sequence);
+    const own = enter(readDer(spki, TAG.sequence)).next(TAG.sequence);
     if (readAlgorithm(own).oid !== algorithm.oid) return undefined;
     const named = algorithm.parameters;
     const ownCurve = readAlgorithm(own).parameters;

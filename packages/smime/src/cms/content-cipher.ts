@@ -2,6 +2,7 @@
 import { type CipherGCMTypes, createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { readSmallInteger, TAG } from '../pki/der.ts';
 import { algorithmIdentifier, integer, octetString, sequence } from '../pki/der-write.ts';
+import { decryptRc2Cbc } from '../pki/rc2.ts';
 import { type ContentCipher, cipherOf } from './algorithms.ts';
 import { enterBer, stringOctets } from './ber.ts';
 import type { EnvelopedData } from './enveloped-data.ts';
@@ -74,7 +75,9 @@ export function decryptContent(enveloped: EnvelopedData, setting: CipherSetting,
       const decipher = createDecipheriv(cipher.name, key, setting.iv);
       return through(decipher, enveloped.content.ciphertext);
     }
-    if (cipher.mode === 'rc2') return undefined;
+    if (cipher.mode === 'rc2') {
+      return decryptRc2Cbc(key, setting.keyLength * 8, setting.iv, Buffer.concat(enveloped.content.ciphertext));
+    }
     return decryptAuthenticated(enveloped, setting, key);
   } catch {
     return undefined;

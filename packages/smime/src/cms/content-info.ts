@@ -20,6 +20,16 @@ export function readContentInfo(bytes: Buffer): ContentInfo {
 
 const BEGIN = /-----BEGIN [A-Z0-9 #]{1,40}-----\s/;
 
+/** Whether these octets are a bare object, rather than a message that carries one. */
+export function isObject(bytes: Buffer): boolean {
+  if (bytes[0] === TAG.sequence) return true;
+  const head = bytes.subarray(0, 4096).toString('latin1');
+  return (
+    /^-----BEGIN (CMS|PKCS7|PKCS #7 SIGNED DATA|SIGNED MESSAGE|ENCRYPTED MESSAGE)-----\s/m.test(head) ||
+    /^\s*M[A-Za-z0-9+/=\s]+$/.test(head)
+  );
+}
+
 /** Octets of an object given as BER, PEM or bare base64. Throws SmimeError `malformed-cms`. */
 export function decodeObject(bytes: Buffer): Buffer {
   if (bytes[0] === TAG.sequence) return bytes;

@@ -4,6 +4,7 @@ import { type CipherSetting, decryptContent, readCipherSetting } from './content
 import type { EnvelopedData } from './enveloped-data.ts';
 import type { KeyPort } from './key-port.ts';
 import { MAX_RECIPIENT_TRIES } from './limits.ts';
+import { openWithBareKey } from './open-recipient.ts';
 import { isFor, type RecipientInfo, readRecipientInfo } from './recipient-info.ts';
 import { openKek, openPassword, type SharedSecrets } from './shared-secrets.ts';
 
@@ -35,6 +36,23 @@ export async function decryptEnveloped(request: DecryptRequest): Promise<Decrypt
   const facts = { cipher: name, legacy, authenticated: mode !== 'cbc' && mode !== 'rc2' };
   if (legacy && !request.allowLegacy) return facts;
   return { ...facts, ...(await tryRecipients(request, setting)) };
+}
+
+/** EncryptedData: the shared keys are content keys themselves. */
+export function decryptWithSharedKeys(
+  enveloped: EnvelopedData,
+  secrets: SharedSecrets,
+  allowLegacy: boolean,
+): Decrypted {
+  const setting = settingOf(enveloped);
+  if (setting === undefined) return { legacy: false, authenticated: false };
+  const facts = { cipher: setting.cipher.name, legacy: setting.cipher.legacy, authenticated: false };
+  if (facts.legacy && !allowLegacy) return facts;
+  for (const { key } of (secrets.keys ?? []).slice(0, MAX_RECIPIENT_TRIES)) {
+    const content = decryptContent(enveloped, setting, key);
+    if (content !== undefined) return { ...facts, content };
+  }
+  return facts;
 }
 
 function settingOf(enveloped: EnvelopedData): CipherSetting | undefined {
@@ -83,10 +101,12 @@ function openers(request: DecryptRequest, info: RecipientInfo, bytes: Buffer, ke
   const secrets = request.secrets ?? {};
   if (info.kind === 'kek') return [{ key: () => openKek(info, secrets) }];
   if (info.kind === 'password') return [{ key: () => openPassword(info, secrets) }];
-  return request.recipients
+  const bare = (secrets.privateKeys ?? []).map((key) => ({ key: () => openWithBareKey(key, info, keyLength) }));
+  const named: Opener[] = request.recipients
     .filter((certificate) => isFor(info, certificate))
     .map((certificate) => ({
       recipient: certificate,
       key: () => request.keys.openRecipient({ certificate, recipientInfo: bytes, keyLength }),
     }));
+  return [...named, ...bare];
 }

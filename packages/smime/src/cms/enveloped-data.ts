@@ -43,6 +43,13 @@ function sortedContent(attributes: BerNode): Buffer {
   );
 }
 
+/** EncryptedData (RFC 5652 §8): no recipients, the key is known to both sides. */
+export function readEncryptedData(node: DerNode): EnvelopedData {
+  const cursor = enterBer(node);
+  cursor.next(TAG.integer);
+  return { recipients: [], content: readEncryptedContent(cursor.next(TAG.sequence)) };
+}
+
 /** EncryptedContentInfo. Content may be absent (RFC 5652 §6.1): then there is nothing to decrypt. */
 export function readEncryptedContent(node: DerNode): EncryptedContent {
   const cursor = enterBer(node);

@@ -15,6 +15,9 @@ export const MAX_RECIPIENT_TRIES = 8;
 /** Signers of one SignedData: each costs a signature and a path check. */
 export const MAX_SIGNERS = 16;
 
+/** Digest algorithms announced in one SignedData. */
+export const MAX_DIGESTS = 32;
+
 /** Certificates and CRLs carried in one object. */
 export const MAX_CERTIFICATES = 200;
 

@@ -1,11 +1,18 @@
 // One RecipientInfo opened with one private key: the operation behind the key port, wherever the key lives.
-import { decapsulate, type KeyObject } from 'node:crypto';
+import { createPublicKey, decapsulate, type KeyObject } from 'node:crypto';
 import type { Certificate } from '../pki/certificate.ts';
 import { HKDFS, KEY_TRANSPORT, wrapOf } from './algorithms.ts';
 import { openAgreement } from './agreement.ts';
 import { toDefinite } from './ber.ts';
+import { type CertificateId, identifies } from './identifier.ts';
 import { encapsulatedKek, keyInfoSpellings, unwrapKey } from './key-wrap.ts';
-import { isFor, type KeyEncapsulation, type KeyTransport, readRecipientBytes } from './recipient-info.ts';
+import {
+  isFor,
+  type KeyEncapsulation,
+  type KeyTransport,
+  type RecipientInfo,
+  readRecipientBytes,
+} from './recipient-info.ts';
 import { decryptOaep, decryptPkcs1 } from './rsa-transport.ts';
 
 /**
@@ -20,19 +27,39 @@ export function openRecipientInfo(
 ): Buffer | undefined {
   try {
     const info = readRecipientBytes(recipientInfo);
-    if (!isFor(info, certificate)) return undefined;
-    switch (info.kind) {
-      case 'key-transport':
-        return openTransport(key, info, keyLength);
-      case 'key-agreement':
-        return openAgreement(key, certificate, info);
-      case 'kem':
-        return openEncapsulation(key, info);
-      default:
-        return undefined;
-    }
+    return isFor(info, certificate)
+      ? openWith(key, info, keyLength, certificate.spki, (id) => identifies(id, certificate))
+      : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** The same for a key whose certificate is not there to be matched; for files on a desk, not for a gateway. */
+export function openWithBareKey(key: KeyObject, info: RecipientInfo, keyLength: number): Buffer | undefined {
+  try {
+    return openWith(key, info, keyLength, createPublicKey(key).export({ type: 'spki', format: 'der' }), () => true);
+  } catch {
+    return undefined;
+  }
+}
+
+function openWith(
+  key: KeyObject,
+  info: RecipientInfo,
+  keyLength: number,
+  spki: Buffer,
+  isOurs: (id: CertificateId) => boolean,
+): Buffer | undefined {
+  switch (info.kind) {
+    case 'key-transport':
+      return openTransport(key, info, keyLength);
+    case 'key-agreement':
+      return openAgreement(key, spki, info, isOurs);
+    case 'kem':
+      return openEncapsulation(key, info);
+    default:
+      return undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 // Recipients who share a secret instead of holding a certificate: key encryption keys (RFC 5652 §6.2.3) and passwords
 // (RFC 3211). Read only.
-import { createDecipheriv, pbkdf2Sync, timingSafeEqual } from 'node:crypto';
+import { createDecipheriv, type KeyObject, pbkdf2Sync, timingSafeEqual } from 'node:crypto';
 import { readOid, readSmallInteger, TAG } from '../pki/der.ts';
 import { cipherOf, HMACS, PASSWORD, wrapOf } from './algorithms.ts';
 import { enterBer, stringOctets } from './ber.ts';
@@ -13,6 +13,8 @@ export interface SharedSecrets {
   /** Key encryption keys; one without an id is tried for any. */
   readonly keys?: readonly { readonly id?: Buffer; readonly key: Buffer }[];
   readonly passwords?: readonly Buffer[];
+  /** Private keys without their certificate, tried for every recipient: for files on a desk, never in a gateway. */
+  readonly privateKeys?: readonly KeyObject[];
 }
 
 export function openKek(info: KeyEncryptionKey, secrets: SharedSecrets): Buffer | undefined {

@@ -2,9 +2,9 @@
 import { SmimeError } from '../errors.ts';
 import { context, type DerNode, readOid, TAG } from '../pki/der.ts';
 import { tlv } from '../pki/der-write.ts';
-import { BerCursor, type BerNode, berChildren, enterBer, stringChunks, stringOctets, toDefinite } from './ber.ts';
+import { type BerNode, berChildren, enterBer, stringChunks, stringOctets, toDefinite } from './ber.ts';
 import { type CertificateId, readCertificateId } from './identifier.ts';
-import { MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_CERTIFICATES, MAX_SIGNERS } from './limits.ts';
+import { MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_CERTIFICATES, MAX_DIGESTS, MAX_SIGNERS } from './limits.ts';
 
 export interface AlgorithmId {
   readonly oid: string;
@@ -26,6 +26,8 @@ export interface SignerInfo {
   readonly signature: Buffer;
   /** Undefined when the signer has no signed attributes. */
   readonly signedAttributes: SignedAttributes | undefined;
+  /** OIDs of the unsigned attributes; countersignatures and timestamps stand here and are not judged. */
+  readonly unsignedTypes: readonly string[];
 }
 
 export interface SignedAttributes {
@@ -35,6 +37,8 @@ export interface SignedAttributes {
 }
 
 export interface SignedData {
+  /** OIDs of the digests announced for all signers. */
+  readonly digests: readonly string[];
   readonly contentType: string;
   /** Octets of the encapsulated content in order; undefined when detached. */
   readonly content: readonly Buffer[] | undefined;
@@ -50,7 +54,7 @@ export interface SignedData {
 export function readSignedData(node: DerNode): SignedData {
   const cursor = enterBer(node);
   cursor.next(TAG.integer);
-  cursor.next(TAG.set);
+  const digests = berChildren(cursor.next(TAG.set), MAX_DIGESTS).map((entry) => readAlgorithm(entry).oid);
   const encapsulated = enterBer(cursor.next(TAG.sequence));
   const contentType = readOid(encapsulated.next(TAG.oid));
   const wrapped = encapsulated.optional(context(0, true));
@@ -58,6 +62,7 @@ export function readSignedData(node: DerNode): SignedData {
   const crls = cursor.optional(context(1, true));
   const signers = berChildren(cursor.next(TAG.set), MAX_SIGNERS);
   return {
+    digests,
     contentType,
     content: wrapped === undefined ? undefined : contentChunks(wrapped),
     certificates: sequences(certificates),
@@ -96,18 +101,19 @@ function readSigner(node: BerNode): SignerInfo {
   const signatureAlgorithm = readAlgorithm(cursor.next(TAG.sequence));
   const signature = stringOctets(cursor.octetString());
   const signedAttributes = attributes === undefined ? undefined : readSignedAttributes(attributes);
-  return { id, digestAlgorithm, signatureAlgorithm, signature, signedAttributes };
+  const unsigned = cursor.optional(context(1, true));
+  const unsignedTypes = unsigned === undefined ? [] : berChildren(unsigned, MAX_ATTRIBUTES).map(attributeType);
+  return { id, digestAlgorithm, signatureAlgorithm, signature, signedAttributes, unsignedTypes };
+}
+
+function attributeType(node: BerNode): string {
+  return readOid(enterBer(node).next(TAG.oid));
 }
 
 export function readAlgorithm(node: DerNode): AlgorithmId {
   const cursor = enterBer(node);
   const oid = readOid(cursor.next(TAG.oid));
   return { oid, parameters: cursor.done ? undefined : cursor.next(), bytes: node.bytes };
-}
-
-/** An AlgorithmIdentifier given as a whole element. */
-export function readAlgorithmBytes(bytes: Buffer): AlgorithmId {
-  return readAlgorithm(new BerCursor(bytes).next(TAG.sequence));
 }
 
 function readSignedAttributes(node: BerNode): SignedAttributes {

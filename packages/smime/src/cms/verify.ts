@@ -1,5 +1,6 @@
 // The signers of a SignedData checked one by one against the content (RFC 5652 §5.4–5.6): cryptography and signed
 // attributes only. Whether the certificate is trusted and whose it is, is decided by the verdict.
+import type { KeyObject } from 'node:crypto';
 import { type Certificate, certificateFromDer } from '../pki/certificate.ts';
 import { readDer, readOid, TAG } from '../pki/der.ts';
 import { type DigestName, digestOf, type SignatureScheme, signatureOf } from './algorithms.ts';
@@ -8,7 +9,7 @@ import { berChildren } from './ber.ts';
 import { ContentDigests } from './digest.ts';
 import { identifies } from './identifier.ts';
 import { MAX_ATTRIBUTES } from './limits.ts';
-import { CONTENT_TYPE } from './oids.ts';
+import { ATTRIBUTE, CONTENT_TYPE } from './oids.ts';
 import { readPssParameters, type VerifyRequest, verifyOctets } from './signature.ts';
 import type { SignedAttributes, SignedData, SignerInfo } from './signed-data.ts';
 
@@ -57,6 +58,10 @@ export function checkSigners(
   const digests = new ContentDigests(content.octets);
   return signed.signers.map((signer) => {
     if (signer === undefined) return { problem: 'malformed', capabilities: [], overLineFeeds: false };
+    // RFC 5652 §5.1 lets us refuse a digest that was not announced; OpenSSL and NSS do.
+    if (!signed.digests.includes(signer.digestAlgorithm.oid)) {
+      return { problem: 'malformed', capabilities: [], overLineFeeds: false };
+    }
     const check = new SignerCheck(signer, signed.contentType, content, digests);
     try {
       return check.run(certificates);
@@ -121,8 +126,12 @@ class SignerCheck {
   }
 
   #against(certificate: Certificate, algorithms: Omit<VerifyRequest, 'key' | 'octets' | 'signature'>): Finding {
-    const request = { ...algorithms, key: certificate.publicKey, signature: this.#signer.signature };
-    const { signedAttributes } = this.#signer;
+    const none = { capabilities: [], overLineFeeds: false };
+    const key = importedKey(certificate);
+    if (key === undefined) return { ...none, problem: 'unknown-algorithm' };
+    const request = { ...algorithms, key, signature: this.#signer.signature };
+    const { signedAttributes, unsignedTypes } = this.#signer;
+    if (unsignedTypes.some((type) => MUST_BE_SIGNED.has(type))) return { ...none, problem: 'attributes-invalid' };
     if (signedAttributes === undefined) return this.#overContent(request);
     return this.#overAttributes(request, signedAttributes, certificate);
   }
@@ -161,6 +170,22 @@ class SignerCheck {
     return { ...said, overLineFeeds, problem: 'content-changed' };
   }
 }
+
+/** Undefined for a key of a kind that the engine does not do, such as DSA with inherited parameters. */
+function importedKey(certificate: Certificate): KeyObject | undefined {
+  try {
+    return certificate.publicKey;
+  } catch {
+    return undefined;
+  }
+}
+
+/** RFC 5652 §11.1–11.3: these must not be unsigned, where anybody can write them. */
+const MUST_BE_SIGNED: ReadonlySet<string> = new Set([
+  ATTRIBUTE.contentType,
+  ATTRIBUTE.messageDigest,
+  ATTRIBUTE.signingTime,
+]);
 
 type Finding = Omit<CheckedSigner, 'certificate' | 'digest' | 'scheme'>;
 
