@@ -16,6 +16,7 @@ export type SinkStage =
   | 'ehlo'
   | 'helo'
   | 'starttls'
+  | 'auth'
   | 'mail'
   | 'rcpt'
   | 'data'
@@ -28,7 +29,7 @@ export interface SinkMoment {
   readonly stage: SinkStage;
   /** Of MAIL and RCPT. */
   readonly address?: string;
-  /** Of MAIL and RCPT, as written: `SIZE=100`, `NOTIFY=NEVER`. */
+  /** Of MAIL, RCPT and AUTH, as written: `SIZE=100`, `NOTIFY=NEVER`. */
   readonly parameters: readonly string[];
   /** Counts connections from 1. */
   readonly session: number;
@@ -96,6 +97,7 @@ const usualReplies: Readonly<Record<SinkStage, string>> = {
   ehlo: '250 sink.test',
   helo: '250 sink.test',
   starttls: '220 2.0.0 Go ahead',
+  auth: '235 2.7.0 Welcome',
   mail: '250 2.1.0 Ok',
   rcpt: '250 2.1.5 Ok',
   data: '354 End data with <CR><LF>.<CR><LF>',
@@ -211,6 +213,9 @@ async function converse(raw: Socket, session: Session, taken: (transaction: Sink
         forget();
         break;
       }
+      case 'AUTH':
+        await answer('auth', { parameters: argument.split(' ') });
+        break;
       case 'MAIL':
       case 'RCPT': {
         const isMail = verb.toUpperCase() === 'MAIL';

@@ -48,11 +48,7 @@ const route = z
 
 export const egress = z
   .strictObject({
-    routes: z
-      .array(route)
-      .default([])
-      .refine((routes) => new Set(routes.map((each) => each.name)).size === routes.length, 'names must be unique')
-      .describe('Tried in order; the first that fits direction and domain is taken'),
+    routes: z.array(route).default([]).describe('Tried in order; the first that fits direction and domain is taken'),
     concurrency: count(1, 1_000)
       .default(32)
       .describe('Deliveries in hand at a time, for each process; each holds its message in memory'),

@@ -21,3 +21,10 @@ export const queue = z
   .prefault({});
 
 export type QueueConfig = Section<typeof queue>;
+
+const hourMs = 60 * 60_000;
+
+/** The longest that a message can be in the queue: tried to the end, then set aside, then released. Tickets hold this long. */
+export function ticketLifeMs({ maxAgeHours, quarantine }: QueueConfig): number {
+  return maxAgeHours * hourMs + quarantine.days * 24 * hourMs;
+}

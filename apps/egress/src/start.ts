@@ -1,0 +1,100 @@
+// Puts the egress together: queue, blobs, key service, next hops; and takes it apart again.
+
+import { connectRedis, deliveryStage, openBlobs, redisMarks } from '@sealpost/queue';
+import {
+  connectKeyService,
+  type Installation,
+  type RouteConfig,
+  type RunningService,
+  readAuthorities,
+  readSecret,
+  type ServiceContext,
+  ticketLifeMs,
+} from '@sealpost/service';
+import { connect, type Peer } from './connection.ts';
+import { nextHop } from './next-hop.ts';
+import { deliver } from './pipeline.ts';
+
+const hourMs = 60 * 60_000;
+/** Jobs wait and none was fetched for this long: only a restart helps. Above any pause that a healthy process makes. */
+const deafMs = 120_000;
+/** Kept of the deadline for closing what has to be closed after the deliveries in hand. */
+const closingMs = 500;
+
+export async function start({ config, log, clock, telemetry, instance }: ServiceContext): Promise<RunningService> {
+  // Before anything connects: a file that cannot be read is a start that cannot succeed.
+  const routes = config.egress.routes.map((route) => ({ route, peer: peerOf(route, config) }));
+  const redis = await connectRedis(config.redis, log);
+  const blobs = await openBlobs(config.blobs, redis);
+  const keys = connectKeyService(config.keyService, 'egress', instance);
+  const stage = deliveryStage(redis);
+  const publisher = stage.publisher();
+  const hops = routes.map(({ route, peer }) =>
+    nextHop(route, { clock, telemetry, random: Math.random, open: () => connect(peer) }),
+  );
+  const maxAgeMs = config.queue.maxAgeHours * hourMs;
+  const handle = deliver({
+    keys,
+    blobs,
+    publisher,
+    marks: redisMarks(redis),
+    clock,
+    log,
+    telemetry,
+    random: Math.random,
+    hops,
+    installation: config.installation,
+    ticketLifeMs: ticketLifeMs(config.queue),
+    markLifeMs: ticketLifeMs(config.queue),
+    rules: { maxAgeMs, delayNoticeMs: config.egress.delayNoticeHours * hourMs },
+  });
+  const { concurrency } = config.egress;
+  const consumer = stage.consume(handle, { concurrency, queue: config.queue, blobs, clock, log });
+
+  telemetry.gauge('sealpost_route_connections', () =>
+    hops.map((hop) => ({ value: hop.connectionCount(), labels: { route: hop.name } })),
+  );
+  telemetry.gauge('sealpost_route_bytes_in_flight', () =>
+    hops.map((hop) => ({ value: hop.bytesHeld(), labels: { route: hop.name } })),
+  );
+  telemetry.gauge('sealpost_queue_jobs', async () => {
+    const status = await stage.status(clock.now());
+    return (['waiting', 'active', 'delayed', 'failed'] as const).map((state) => ({
+      value: status[state],
+      labels: { stage: 'delivery', state },
+    }));
+  });
+  telemetry.gauge('sealpost_queue_oldest_seconds', async () => {
+    const { oldestMs } = await stage.status(clock.now());
+    return [{ value: oldestMs / 1000, labels: { stage: 'delivery' } }];
+  });
+
+  return {
+    isReady: () => redis.isReady(),
+    isLive: async () => (await consumer.idleWithBacklogMs()) < deafMs,
+    async stop(deadlineMs) {
+      for (const hop of hops) hop.close();
+      await consumer.close(Math.max(0, deadlineMs - closingMs));
+      for (const hop of hops) hop.destroy();
+      await Promise.all([publisher.close(), keys.close(), blobs.close()]);
+      await redis.close();
+    },
+  };
+}
+
+function peerOf(route: RouteConfig, { installation, egress }: Installation): Peer {
+  const { nextHop: server, tls, caFile, serverName, authentication } = route;
+  return {
+    ...server,
+    helloName: installation,
+    tls,
+    ca: caFile === undefined ? undefined : readAuthorities(caFile).toString(),
+    serverName,
+    login: authentication && {
+      user: readSecret(authentication.userFile),
+      pass: readSecret(authentication.passwordFile),
+    },
+    connectMs: egress.connectSeconds * 1000,
+    replyMs: egress.replySeconds * 1000,
+  };
+}
