@@ -6,7 +6,7 @@ import { openIngress, type RunningIngress } from './open-ingress.ts';
 
 export async function start(context: ServiceContext): Promise<RunningIngress> {
   const { config, log, instance } = context;
-  const keys = connectKeyService(config, 'ingress', instance);
+  const keys = connectKeyService(config.keyService, 'ingress', instance);
   const redis = await connectRedis(config.redis, log);
   const blobs = await openBlobs(config.blobs, redis);
   const publisher = cryptoStage(redis).publisher();

@@ -11,7 +11,5 @@ export function isOwnerOf(key: KeyName, direction: Direction, envelope: Envelope
   if (direction === 'outbound') {
     return key.use === 'signing' && envelope.headerFrom !== '' && key.identity === normalAddress(envelope.headerFrom);
   }
-  return (
-    key.use === 'decryption' && envelope.recipients.some(({ address }) => key.identity === normalAddress(address))
-  );
+  return key.use === 'decryption' && envelope.recipients.some(({ address }) => key.identity === normalAddress(address));
 }

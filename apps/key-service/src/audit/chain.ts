@@ -1,0 +1,76 @@
+// One line of the audit log: JSON with version and suite, its number, the hash of the line before it, and last its own hash over
+// the bytes before. Whoever changes, drops or reorders a line breaks every later one.
+
+import { createHash } from 'node:crypto';
+
+const recordVersion = 1;
+/** SHA-256. */
+const recordSuite = 1;
+const domain = 'sealpost audit\0';
+/** `,"hash":"…"}` with 64 hex digits. */
+const sealLength = 75;
+/** Longest line that a reader takes; a record is some 600 bytes. */
+export const maxLine = 16 * 1024;
+
+/** Where a chain stands: number and hash of its last line. */
+export interface ChainHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** Before the first line. */
+export const chainStart: ChainHead = { seq: 0, hash: '0'.repeat(64) };
+
+/** What happened. Addresses are keyed hashes; nothing here is a secret. */
+export interface AuditEntry {
+  readonly at: Date;
+  /** `intent` stands before an operation, `outcome` after it, `event` for what the service did or refused by itself. */
+  readonly kind: 'intent' | 'outcome' | 'event';
+  readonly operation: string;
+  /** Ties an outcome to its intent. */
+  readonly request: string;
+  readonly actor: { readonly role: string; readonly name: string; readonly certificate?: string };
+  readonly tenant?: string;
+  /** `tenant/keyed hash of the identity/use/version`. */
+  readonly key?: string;
+  readonly address?: string;
+  readonly message?: string;
+  readonly lease?: string;
+  readonly until?: string;
+  readonly instance?: string;
+  readonly certificate?: string;
+  /** `ok`, or the code of what stopped it. */
+  readonly result?: string;
+  readonly count?: number;
+}
+
+/** The next line with its line feed, and the head after it. */
+export function chainLine(entry: AuditEntry, head: ChainHead): { line: string; head: ChainHead } {
+  const seq = head.seq + 1;
+  const { at, ...rest } = entry;
+  const body = JSON.stringify({
+    v: recordVersion,
+    suite: recordSuite,
+    seq,
+    at: at.toISOString(),
+    prev: head.hash,
+    ...rest,
+  });
+  const hash = hashOf(body.slice(0, -1));
+  return { line: `${body.slice(0, -1)},"hash":"${hash}"}\n`, head: { seq, hash } };
+}
+
+/** The head after a line (without its line feed) that follows `head`; undefined when it does not follow or is not genuine. */
+export function followLine(line: string, head: ChainHead): ChainHead | undefined {
+  const body = line.slice(0, -sealLength);
+  const hash = /^,"hash":"([0-9a-f]{64})"\}$/.exec(line.slice(-sealLength))?.[1];
+  const seq = head.seq + 1;
+  const opening = `{"v":${recordVersion},"suite":${recordSuite},"seq":${seq},`;
+  if (!hash || !body.startsWith(opening) || hashOf(body) !== hash) return undefined;
+  if (/^"at":"[^"]+","prev":"([0-9a-f]{64})"/.exec(body.slice(opening.length))?.[1] !== head.hash) return undefined;
+  return { seq, hash };
+}
+
+function hashOf(body: string): string {
+  return createHash('sha256').update(domain).update(body).digest('hex');
+}

@@ -1,0 +1,36 @@
+// Who is at the other end of a connection: the role and name in the one URI of its client certificate. Asked for each request,
+// because a connection outlives decisions: the certificate may have expired or been refused since the handshake.
+
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { ClientRole } from './authority/service-authority.ts';
+
+export interface Caller {
+  readonly role: ClientRole;
+  /** The last part of the URI. */
+  readonly name: string;
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly fingerprint: string;
+}
+
+const services: readonly string[] = ['ingress', 'crypto-worker', 'egress'];
+
+/** The caller, or undefined for a connection that has none: no certificate, not valid now, refused, or made for something else. */
+export function callerOf(socket: Socket, now: Date, refused: readonly string[]): Caller | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (!certificate || now < certificate.validFromDate || now > certificate.validToDate) return undefined;
+  const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
+  const named = nameOf(certificate);
+  return named && !refused.includes(fingerprint) ? { ...named, fingerprint } : undefined;
+}
+
+function nameOf({ subjectAltName }: X509Certificate): { role: ClientRole; name: string } | undefined {
+  // The whole text must be the one URI: a certificate with further names was not made for this.
+  const [, kind, role, name] =
+    /^URI:sealpost:\/\/(service|person)\/([a-z-]+)\/([A-Za-z0-9._-]{1,128})$/.exec(subjectAltName ?? '') ?? [];
+  if (!role || !name) return undefined;
+  if (kind === 'person') return role === 'operator' ? { role, name } : undefined;
+  return services.includes(role) ? { role: role as ClientRole, name } : undefined;
+}

@@ -1,0 +1,99 @@
+// The store while it is open: everything that operations work with. Made from the root key, forgotten when it is sealed.
+
+import { createHmac, createPublicKey } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import {
+  formatKeyId,
+  normalAddress,
+  parseKeyId,
+  type TicketSigner,
+  type TicketVerifier,
+  ticketVerifier,
+} from '@sealpost/core';
+import type { Authority } from './authority/authority.ts';
+import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
+import { type Leases, openLeases } from './leases.ts';
+import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
+import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
+import type { OuterStore } from './store/outer.ts';
+import { openRecords, type Records } from './store/records.ts';
+import { type Keks, openKeks } from './vault/keks.ts';
+
+/** What of the configuration bounds the use of keys. */
+export interface KeyLimits {
+  readonly leaseMs: number;
+  readonly leasesPerClient: number;
+  /** Longest time that mail may be here; older tickets prove nothing. */
+  readonly ticketLifeMs: number;
+}
+
+export interface OpenStore {
+  readonly records: Records;
+  readonly keys: KeyStore;
+  readonly certificates: CertificateStore;
+  readonly serviceAuthority: Authority;
+  readonly limits: KeyLimits;
+  readonly leases: Leases;
+  readonly tickets: TicketVerifier;
+  now(): Date;
+  /** The service's own ticket key, for releases; certified anew when it is asked for. */
+  releaseSigner(): Promise<TicketSigner>;
+  /** How an address stands in the audit log: the same address gives the same text, which nobody can turn back. */
+  auditAddress(address: string): string;
+  /** A key id for the audit log, its identity hashed. */
+  auditKey(keyId: string): string;
+  /** Overwrites the KEKs; nothing here works afterwards. */
+  forget(): void;
+}
+
+/** Opens the store with its root key, which stays the caller's to overwrite. Error: `sealed-malformed`. */
+export async function openStore(
+  database: DatabaseSync,
+  outer: OuterStore,
+  root: Buffer,
+  limits: KeyLimits,
+  now: () => Date,
+): Promise<OpenStore> {
+  const keks = openKeks(root, outer.keks, outer.id);
+  try {
+    return await assemble(database, keks, limits, now);
+  } catch (error) {
+    keks.forget();
+    throw error;
+  }
+}
+
+async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, now: () => Date): Promise<OpenStore> {
+  const records = openRecords(database, keks);
+  const keys = openKeyStore(records, keks, now);
+  const certificates = openCertificateStore(records);
+  const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });
+  const authorities = [serviceAuthority.certificate.der];
+  const auditAddress = (address: string): string =>
+    createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
+
+  return {
+    records,
+    keys,
+    certificates,
+    serviceAuthority,
+    limits,
+    leases: openLeases(limits.leasesPerClient),
+    tickets: ticketVerifier(authorities, limits.ticketLifeMs),
+    now,
+    async releaseSigner() {
+      const privateKey = await makePrivateKey('ed25519');
+      const key = createPublicKey(privateKey);
+      const { der } = issueTicketCertificate(serviceAuthority, 'key-service', 'release', key);
+      return { role: 'key-service', certificate: der, privateKey };
+    },
+    auditAddress,
+    auditKey(keyId) {
+      const name = parseKeyId(keyId);
+      // Parts of the gateway itself have no address to hide.
+      const identity = name.identity.includes('@') ? auditAddress(name.identity) : name.identity;
+      return formatKeyId({ ...name, identity });
+    },
+    forget: keks.forget,
+  };
+}

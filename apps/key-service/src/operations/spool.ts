@@ -1,0 +1,61 @@
+// Spool and marker keys: the public half to any stage, the private half to the stage that reads that spool, sealed to a key it
+// made for this answer. They end in the stage's memory after twelve hours, so mail flows through an outage of this service.
+
+import { randomUUID } from 'node:crypto';
+import { fail, type KeyId, parseKeyId, spoolIdentity, type StageName, type TenantId } from '@sealpost/core';
+import { KeyFault, type KeyPurpose, sealKey } from '@sealpost/service';
+import { markerIdentity } from '../authority/tenant-authority.ts';
+import type { ClientRole } from '../authority/service-authority.ts';
+import type { Call, Operation } from './operation.ts';
+
+/** How long a stage may keep a spool or marker key. */
+const spoolLifeMs = 12 * 3_600_000;
+
+/** The stage whose spool a role reads. */
+const stageOf: Partial<Record<ClientRole, StageName>> = { 'crypto-worker': 'crypto', egress: 'delivery' };
+
+export const spoolPublicKey: Operation<'spool-public-key'> = {
+  run({ tenant, stage }, { store }) {
+    const [newest] = store.keys.versions(tenant as TenantId, spoolIdentity(stage), 'spool');
+    if (!newest) throw new KeyFault('not-found');
+    return { keyId: newest.keyId, publicKey: newest.spki };
+  },
+};
+
+export const spoolPrivateKey: Operation<'spool-private-key'> = {
+  subject: ({ instance, keyId }, store) => ({ instance, tenant: parseKeyId(keyId).tenant, key: store.auditKey(keyId) }),
+  run({ instance, keyId, ephemeral }, call) {
+    const name = parseKeyId(keyId);
+    const stage = stageOf[call.caller.role];
+    if (!stage || name.use !== 'spool' || name.identity !== spoolIdentity(stage)) throw fail('key-denied');
+    return handOver(keyId as KeyId, { instance, ephemeral, purpose: 'spool', lifeMs: spoolLifeMs }, call);
+  },
+};
+
+export const markerKeys: Operation<'marker-keys'> = {
+  subject: ({ instance, tenant }) => ({ instance, tenant }),
+  run({ instance, tenant, ephemeral }, call) {
+    const versions = call.store.keys.versions(tenant as TenantId, markerIdentity, 'mac');
+    if (versions.length === 0) throw new KeyFault('not-found');
+    const how = { instance, ephemeral, purpose: 'marker', lifeMs: spoolLifeMs } as const;
+    return { keys: versions.map(({ keyId }) => handOver(keyId, how, call)) };
+  },
+};
+
+interface Handover {
+  readonly instance: string;
+  readonly ephemeral: Buffer;
+  readonly purpose: KeyPurpose;
+  readonly lifeMs: number;
+}
+
+/** Seals a key to its receiver and notes in the outcome's record which lease that is and when it ends. */
+export function handOver(keyId: KeyId, { instance, ephemeral, purpose, lifeMs }: Handover, call: Call) {
+  const leaseId = randomUUID();
+  const expiresAt = new Date(call.now.getTime() + lifeMs);
+  const sealed = call.store.keys.withSecret(keyId, (secret) =>
+    sealKey(secret, { instance, leaseId, keyId, purpose, expiresAt }, ephemeral),
+  );
+  call.note({ lease: leaseId, until: expiresAt.toISOString() });
+  return { leaseId, keyId, expiresAt, sealed };
+}

@@ -1,0 +1,228 @@
+// The key service's HTTP side: TLS 1.3 only, a client certificate always, no session to resume (a resumed one would skip the
+// check of the certificate), one operation per path, bounded bodies. Role and permission are judged before a body is read.
+
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:crypto';
+import { type Clock, codeOf, errors, SealpostError } from '@sealpost/core';
+import {
+  type Installation,
+  type KeyAnswer,
+  KeyFault,
+  keyFaults,
+  type KeyOperation,
+  keyOperations,
+  type KeyRequest,
+  type Telemetry,
+  type TlsIdentity,
+} from '@sealpost/service';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { AuditEntry } from './audit/chain.ts';
+import { type Caller, callerOf } from './caller.ts';
+import type { Keeper } from './keeper.ts';
+import { type StoreOperation, operations } from './operations/index.ts';
+import type { AuditSubject } from './operations/operation.ts';
+import { isPermitted } from './permissions.ts';
+import { passphraseBytes } from './vault/slots.ts';
+
+/** An import of 512 KiB and a lease's envelope of 768 KiB, in base64. */
+const maxBody = 1_200 * 1024;
+/** A stage has some ten connections; a host that opens more is not one. */
+const maxConnections = 1_024;
+const requestTimeoutMs = 10_000;
+const idleTimeoutMs = 120_000;
+
+export interface ServerOptions {
+  readonly config: Installation;
+  readonly identity: TlsIdentity;
+  /** PEM of the service CA. */
+  readonly ca: Buffer;
+  readonly keeper: Keeper;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  onDenied(caller: Caller | undefined): void;
+}
+
+export function buildServer(options: ServerOptions): FastifyInstance {
+  const { config, identity, ca, keeper, clock, telemetry } = options;
+  const server = fastify({
+    https: {
+      ...identity,
+      ca,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: true,
+      secureOptions: constants.SSL_OP_NO_TICKET,
+      handshakeTimeout: requestTimeoutMs,
+      maxHeaderSize: 8 * 1024,
+    },
+    bodyLimit: maxBody,
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: idleTimeoutMs,
+    keepAliveTimeout: idleTimeoutMs,
+    routerOptions: { maxParamLength: 64 },
+    exposeHeadRoutes: false,
+  } as const);
+  server.server.maxConnections = maxConnections;
+  server.removeContentTypeParser('text/plain');
+  server.setNotFoundHandler((_, reply) => answerFault(reply, new KeyFault('not-found')));
+  server.setErrorHandler((error, _, reply) => answerFault(reply, asFault(error)));
+
+  const callers = new WeakMap<FastifyRequest, Caller>();
+  for (const operation of Object.keys(keyOperations) as KeyOperation[]) {
+    server.post(`/v1/${operation}`, {
+      // Before the body: a stranger's bytes are not parsed.
+      onRequest: async (request, reply) => {
+        const caller = callerOf(request.raw.socket, clock.now(), config.keyServer.refusedClients);
+        if (caller && isPermitted(operation, caller.role)) {
+          callers.set(request, caller);
+          return;
+        }
+        options.onDenied(caller);
+        telemetry.count('sealpost_key_calls_total', { role: caller?.role ?? 'none', outcome: 'denied' });
+        await auditDenial(operation, caller);
+        answerFault(reply, new KeyFault('forbidden'));
+      },
+      handler: async (request) => {
+        const caller = callers.get(request);
+        if (!caller) throw new KeyFault('forbidden');
+        return await answer(operation, caller, request);
+      },
+    });
+  }
+  return server as unknown as FastifyInstance;
+
+  async function answer(operation: KeyOperation, caller: Caller, request: FastifyRequest): Promise<unknown> {
+    const count = (outcome: 'ok' | 'denied' | 'failed') =>
+      telemetry.count('sealpost_key_calls_total', { role: caller.role, outcome });
+    const parent = request.headers.traceparent;
+    try {
+      const body = await telemetry.span(
+        'key-service.answer',
+        { call: operation, role: caller.role },
+        () => perform(operation, caller, request.body),
+        { kind: 'server', parent: typeof parent === 'string' ? { traceparent: parent } : 'none' },
+      );
+      count('ok');
+      return body;
+    } catch (error) {
+      count(isDenial(error) ? 'denied' : 'failed');
+      throw error;
+    }
+  }
+
+  /** Reads the request, runs the operation between its audit records, writes the answer. */
+  async function perform<O extends KeyOperation>(operation: O, caller: Caller, body: unknown): Promise<unknown> {
+    const { request: form, answer: answerForm } = keyOperations[operation];
+    const parsed = form.safeParse(body ?? {});
+    if (!parsed.success) throw new KeyFault('request-malformed');
+    const result = await dispatch(operation, parsed.data as KeyRequest<O>, caller);
+    return (answerForm as { encode(value: unknown): unknown }).encode(result);
+  }
+
+  async function dispatch<O extends KeyOperation>(
+    operation: O,
+    request: KeyRequest<O>,
+    caller: Caller,
+  ): Promise<KeyAnswer<O>> {
+    switch (operation) {
+      case 'status':
+        return keeper.status() as KeyAnswer<O>;
+      case 'unseal':
+        return (await audited(operation, caller, {}, async () => {
+          const secret = passphraseBytes((request as KeyRequest<'unseal'>).passphrase);
+          await keeper.unseal('passphrase', secret).finally(() => secret.fill(0));
+          return keeper.status();
+        })) as KeyAnswer<O>;
+      case 'seal':
+        return (await audited(operation, caller, {}, async () => {
+          await keeper.seal();
+          return keeper.status();
+        })) as KeyAnswer<O>;
+      default:
+        return (await onStore(operation as StoreOperation, request as never, caller)) as KeyAnswer<O>;
+    }
+  }
+
+  async function onStore<O extends StoreOperation>(operation: O, request: KeyRequest<O>, caller: Caller) {
+    const store = keeper.store();
+    const { subject, run } = operations[operation];
+    const { tenants } = config;
+    const now = clock.now();
+    if (!subject) return await run(request, { caller, store, tenants, now, note: () => undefined });
+    return await audited(operation, caller, subject(request, store), (note) =>
+      Promise.resolve(run(request, { caller, store, tenants, now, note })),
+    );
+  }
+
+  /** Intent on disk, then the work, then its outcome on disk, then the answer. */
+  async function audited<T>(
+    operation: string,
+    caller: Caller,
+    subject: AuditSubject,
+    run: (note: (more: AuditSubject) => void) => Promise<T>,
+  ): Promise<T> {
+    const request = randomUUID();
+    const common = { operation, request, actor: actorOf(caller) };
+    const write = (entry: Omit<AuditEntry, 'at' | keyof typeof common>) =>
+      keeper.journal().append({ at: clock.now(), ...common, ...entry });
+    await write({ kind: 'intent', ...subject });
+    let noted: AuditSubject = subject;
+    try {
+      const result = await run((more) => {
+        noted = { ...noted, ...more };
+      });
+      await write({ kind: 'outcome', ...noted, result: 'ok' });
+      return result;
+    } catch (error) {
+      if (codeOf(error) !== 'audit-unavailable') await write({ kind: 'outcome', ...noted, result: faultCode(error) });
+      throw error;
+    }
+  }
+
+  /** A refusal needs no record to be one, so a log that fails does not stop it. */
+  async function auditDenial(operation: string, caller: Caller | undefined): Promise<void> {
+    const entry = { at: clock.now(), kind: 'event', operation, request: randomUUID(), result: 'forbidden' } as const;
+    const actor = caller ? actorOf(caller) : { role: 'none', name: 'unknown' };
+    try {
+      await keeper.journal().append({ ...entry, actor });
+    } catch {
+      return;
+    }
+  }
+}
+
+function actorOf({ role, name, fingerprint }: Caller) {
+  return { role, name, certificate: fingerprint };
+}
+
+function isDenial(error: unknown): boolean {
+  return faultCode(error) === 'key-denied' || (error instanceof KeyFault && error.code === 'forbidden');
+}
+
+function faultCode(error: unknown): string {
+  return error instanceof KeyFault ? error.code : codeOf(error);
+}
+
+function asFault(error: unknown): KeyFault | SealpostError {
+  if (error instanceof KeyFault) return error;
+  // An id or a sealed piece in a request that does not have the form of one is the caller's mistake.
+  if (error instanceof SealpostError) {
+    return error.code === 'id-invalid' || error.code === 'sealed-malformed' ? new KeyFault('request-malformed') : error;
+  }
+  const status = (error as { statusCode?: unknown }).statusCode;
+  if (status === 413) return new KeyFault('request-too-large');
+  if (typeof status === 'number' && status >= 400 && status < 500) return new KeyFault('request-malformed');
+  return new SealpostError('internal', error);
+}
+
+/** HTTP status of the pipeline's codes; a client goes by the code. */
+function statusOf(error: KeyFault | SealpostError): number {
+  if (error instanceof KeyFault) return keyFaults[error.code][0];
+  if (error.code === 'lease-overloaded') return 429;
+  if (error.code === 'internal') return 500;
+  return errors[error.code].action === 'retry' ? 503 : 403;
+}
+
+function answerFault(reply: FastifyReply, error: KeyFault | SealpostError): void {
+  reply.code(statusOf(error)).send({ code: error.code, text: error.message });
+}

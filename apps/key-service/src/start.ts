@@ -1,0 +1,56 @@
+// Puts the key service together: store, audit log, server. It answers `status` and `unseal` from the start, and everything else
+// once the store is open.
+
+import { join } from 'node:path';
+import { X509Certificate } from 'node:crypto';
+import { type RunningService, readAuthorities, readIdentity, type ServiceContext } from '@sealpost/service';
+import { openKeeper } from './keeper.ts';
+import { buildServer } from './server.ts';
+import { readSlotFile } from './vault/slot-file.ts';
+
+export async function start(context: ServiceContext): Promise<RunningService> {
+  const { config, log, clock, telemetry } = context;
+  const { credentials, caFile, passphraseFile } = config.keyService;
+  const identity = readIdentity({
+    certificateFile: join(credentials, 'key-service.crt'),
+    keyFile: join(credentials, 'key-service.key'),
+    passphraseFile,
+  });
+  const ca = readAuthorities(caFile);
+  const keeper = await openKeeper({ config, log, clock, trusted: new X509Certificate(ca).raw });
+  await openByFile();
+  telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
+  telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
+
+  const server = buildServer({
+    config,
+    identity,
+    ca,
+    keeper,
+    clock,
+    telemetry,
+    onDenied: (caller) => log.event('key.denied', { role: caller?.role ?? 'none' }),
+  });
+  await server.listen({ host: config.keyServer.listen.host, port: config.keyServer.listen.port });
+
+  return {
+    isReady: () => !keeper.status().sealed && !keeper.journal().isFailing(),
+    isLive: () => true,
+    async stop() {
+      await server.close();
+      await keeper.close();
+    },
+  };
+
+  async function openByFile(): Promise<void> {
+    const { slot } = config.keyServer;
+    if (slot.kind !== 'file' || slot.file === undefined) return;
+    try {
+      const secret = readSlotFile(slot.file);
+      await keeper.unseal('file', secret.bytes).finally(() => secret.bytes.fill(0));
+    } catch (error) {
+      keeper.slotFailed();
+      log.event('process.failed', { reason: 'slot', ...(error instanceof Error ? { error } : {}) });
+    }
+  }
+}

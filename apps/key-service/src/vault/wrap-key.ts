@@ -1,0 +1,68 @@
+// One private key as the store keeps it: its PKCS#8 (RFC 5958) sealed once by a data key of its own, the data key wrapped by the
+// KEK of its use. Both are bound to the key id, its owner, the algorithm and the hash of the public key, so no row can stand in
+// for another; rotating a KEK rewraps data keys only.
+
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomBytes } from 'node:crypto';
+import { fail, type KeyId, type KeyUse, readFrame, writeFrame } from '@sealpost/core';
+import { box, unbox, using } from './box.ts';
+import type { Keks } from './keks.ts';
+
+const wrapVersion = 1;
+/** AES-256-GCM twice: KEK over data key, data key over PKCS#8 or secret. */
+const wrapSuite = 1;
+
+export interface KeyFacts {
+  readonly keyId: KeyId;
+  readonly use: KeyUse;
+  /** `tenant/identity`. */
+  readonly owner: string;
+  /** `rsa-2048`, `p-256`, `x25519`, `ed25519`, `hmac-sha256`. */
+  readonly algorithm: string;
+  /** DER of the public key; empty for an HMAC key. */
+  readonly spki: Buffer;
+}
+
+/** Wraps a private key's PKCS#8 DER, or the bytes of an HMAC key. */
+export function wrapKey(secret: Buffer, facts: KeyFacts, keks: Keks): Buffer {
+  const kek = keks.newest(facts.use);
+  const bound = boundTo(facts);
+  return using(randomBytes(32), (dataKey) =>
+    writeFrame(wrapVersion, wrapSuite, [
+      facts.keyId,
+      String(kek.version),
+      box(kek.key, dataKey, bound),
+      box(dataKey, secret, bound),
+    ]),
+  );
+}
+
+/**
+ * Runs `use` on the secret, which is checked against the public key first and overwritten afterwards.
+ * Errors: `version-unsupported`, `sealed-malformed`.
+ */
+export function unwrapKey<T>(wrapped: Buffer, facts: KeyFacts, keks: Keks, use: (secret: Buffer) => T): T {
+  if (wrapped[0] !== wrapVersion || wrapped[1] !== wrapSuite) throw fail('version-unsupported');
+  const [keyId, version, boxedKey, boxed] = readFrame(wrapped, 4).fields as [Buffer, Buffer, Buffer, Buffer];
+  if (keyId.toString() !== facts.keyId) throw fail('sealed-malformed');
+  const bound = boundTo(facts);
+  const dataKey = unbox(keks.at(facts.use, Number(version.toString())), boxedKey, bound);
+  const secret = using(dataKey, () => unbox(dataKey, boxed, bound));
+  return using(secret, () => {
+    if (facts.spki.length > 0 && !publicHalf(privateKeyOf(secret)).equals(facts.spki)) throw fail('sealed-malformed');
+    return use(secret);
+  });
+}
+
+export function privateKeyOf(pkcs8: Buffer): KeyObject {
+  return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+}
+
+/** DER of the public key that belongs to a private one. */
+export function publicHalf(privateKey: KeyObject): Buffer {
+  return createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+}
+
+function boundTo({ keyId, owner, algorithm, spki }: KeyFacts): Buffer {
+  const hash = createHash('sha256').update(spki).digest();
+  return writeFrame(wrapVersion, wrapSuite, ['sealpost private key', keyId, owner, algorithm, hash]);
+}

@@ -1,0 +1,13 @@
+// What an operator asks of the key service, for the command line: the operations of key-protocol.ts with the operator's
+// credential. Errors: SealpostError for what the pipeline knows too (`key-service-unavailable`, `key-service-sealed`,
+// `audit-unavailable`, `ticket-invalid`), KeyFault with a sentence for the rest.
+
+import type { KeyServiceConfig } from './config/key-service-client.ts';
+import { type KeyConnection, openKeyConnection } from './key-connection.ts';
+
+export type KeyAdmin = KeyConnection;
+
+/** Reads the credential; connects with the first call. Throws SetupError. */
+export function connectKeyAdmin(keyService: KeyServiceConfig): KeyAdmin {
+  return openKeyConnection(keyService, 'operator');
+}

@@ -1,0 +1,68 @@
+// What a stage remembers of the key service: fresh for a while, then asked for again; while the service is away, what was
+// remembered serves on until it is too old. One question at a time for each name, and a bound on how much is kept.
+
+import { codeOf } from '@sealpost/core';
+
+export interface Remembered<T> {
+  readonly value: T;
+  /** Until then it is not asked for again. */
+  readonly freshUntil: number;
+  /** Until then it serves when the service cannot be asked. */
+  readonly usableUntil: number;
+}
+
+export interface KeyCache<T> {
+  /** The value remembered for a name, or what `load` finds; its error when there is nothing usable. */
+  get(name: string, load: () => Promise<Remembered<T>>): Promise<T>;
+}
+
+/** Codes of a service that is there but gives nothing now, beside one that is not there. */
+const away: readonly string[] = [
+  'key-service-unavailable',
+  'key-service-sealed',
+  'audit-unavailable',
+  'lease-overloaded',
+];
+/** After a failure, what is remembered serves this long before the service is asked again. */
+const retryAfterMs = 2_000;
+
+export function keyCache<T>(maxEntries: number, now: () => number): KeyCache<T> {
+  const entries = new Map<string, Remembered<T>>();
+  const loading = new Map<string, Promise<T>>();
+
+  function keep(name: string, entry: Remembered<T>): void {
+    entries.delete(name);
+    entries.set(name, entry);
+    // The one longest not renewed goes first.
+    if (entries.size > maxEntries) entries.delete(entries.keys().next().value ?? '');
+  }
+
+  async function refresh(name: string, load: () => Promise<Remembered<T>>): Promise<T> {
+    try {
+      const entry = await load();
+      keep(name, entry);
+      return entry.value;
+    } catch (error) {
+      const old = entries.get(name);
+      const usable = old && old.usableUntil > now() && away.includes(codeOf(error));
+      if (!usable) {
+        entries.delete(name);
+        throw error;
+      }
+      keep(name, { ...old, freshUntil: Math.min(now() + retryAfterMs, old.usableUntil) });
+      return old.value;
+    }
+  }
+
+  return {
+    async get(name, load) {
+      const known = entries.get(name);
+      if (known && known.freshUntil > now()) return known.value;
+      const asked = loading.get(name);
+      if (asked) return await asked;
+      const promise = refresh(name, load).finally(() => loading.delete(name));
+      loading.set(name, promise);
+      return await promise;
+    },
+  };
+}

@@ -1,0 +1,147 @@
+// One caller's connections to the key service: mTLS with its own credential, TLS 1.3 only, kept alive, with a deadline and a
+// bound on everything that comes back. An answer's code becomes the same error here that it was there.
+
+import { Agent, request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { type ErrorCode, fail, isErrorCode, type TraceContext } from '@sealpost/core';
+import type { KeyServiceConfig } from './config/key-service-client.ts';
+import {
+  isKeyFaultCode,
+  type KeyAnswer,
+  KeyFault,
+  type KeyOperation,
+  type KeyRequestInput,
+  keyOperations,
+} from './key-protocol.ts';
+import { readAuthorities, readIdentity } from './tls.ts';
+
+/** Longer than the service's own deadline for its audit log, shorter than a stage's patience. */
+const requestTimeoutMs = 8_000;
+/** A list of identities is the longest answer. */
+const maxAnswer = 64 * 1024 * 1024;
+const maxSockets = 16;
+
+/** Whose credential is shown: a stage's or the operator's. */
+export type KeyCaller = 'ingress' | 'crypto-worker' | 'egress' | 'operator';
+
+export interface KeyConnection {
+  /**
+   * Errors: `key-service-unavailable` when nobody answers; the code of the answer, of the pipeline's table (SealpostError) or of
+   * the key service's own (KeyFault).
+   */
+  call<O extends KeyOperation>(
+    operation: O,
+    request: KeyRequestInput<O>,
+    trace?: TraceContext | undefined,
+  ): Promise<KeyAnswer<O>>;
+  close(): void;
+}
+
+/** Reads the credential; connects with the first call. Throws SetupError for files that cannot be used. */
+export function openKeyConnection(keyService: KeyServiceConfig, caller: KeyCaller): KeyConnection {
+  const { url, caFile, credentials, passphraseFile } = keyService;
+  const identity = readIdentity({
+    certificateFile: join(credentials, `${caller}.crt`),
+    keyFile: join(credentials, `${caller}.key`),
+    passphraseFile,
+  });
+  const agent = new Agent({
+    ...identity,
+    ca: readAuthorities(caFile),
+    minVersion: 'TLSv1.3',
+    keepAlive: true,
+    maxSockets,
+    // A resumed session would not show the certificate again.
+    maxCachedSessions: 0,
+  });
+
+  return {
+    async call(operation, request, trace) {
+      const { request: form, answer } = keyOperations[operation];
+      const body = JSON.stringify(
+        (form as { encode(value: unknown): unknown }).encode(withDefaults(operation, request)),
+      );
+      const { status, text } = await post(new URL(`/v1/${operation}`, url), body, agent, trace);
+      const value = parse(text);
+      if (status !== 200) throw errorOf(value);
+      const parsed = answer.safeParse(value);
+      if (!parsed.success) throw fail('key-service-unavailable');
+      return parsed.data as KeyAnswer<typeof operation>;
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** Encoding wants every field; the ones that may be left out of a request have their default here. */
+function withDefaults(operation: KeyOperation, request: object): object {
+  return operation === 'identity-add' ? { algorithm: 'rsa-2048', single: false, ...request } : request;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** A connection that was closed while it lay idle fails before anything was answered: one more try on a fresh one is safe. */
+async function post(url: URL, body: string, agent: Agent, trace: TraceContext | undefined): Promise<Answer> {
+  try {
+    return await postOnce(url, body, agent, trace);
+  } catch (error) {
+    if (!(error instanceof StaleConnection)) throw fail('key-service-unavailable', error);
+  }
+  try {
+    return await postOnce(url, body, agent, trace);
+  } catch (error) {
+    throw fail('key-service-unavailable', error);
+  }
+}
+
+class StaleConnection extends Error {}
+
+function postOnce(url: URL, body: string, agent: Agent, trace: TraceContext | undefined): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const request = httpsRequest(url, {
+    method: 'POST',
+    agent,
+    signal: AbortSignal.timeout(requestTimeoutMs),
+    headers: {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      ...(trace ? { traceparent: trace.traceparent } : {}),
+    },
+  });
+  request.on('error', (error: NodeJS.ErrnoException) => {
+    const stale = request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+    reject(stale ? new StaleConnection('stale', { cause: error }) : error);
+  });
+  request.on('response', (response) => {
+    const parts: Buffer[] = [];
+    let length = 0;
+    response.on('data', (part: Buffer) => {
+      length += part.length;
+      if (length > maxAnswer) response.destroy(new Error('The answer is too long'));
+      else parts.push(part);
+    });
+    response.on('error', reject);
+    response.on('end', () =>
+      resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') }),
+    );
+  });
+  request.end(body);
+  return promise;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw fail('key-service-unavailable');
+  }
+}
+
+function errorOf(value: unknown): Error {
+  const code = typeof value === 'object' && value !== null && 'code' in value ? value.code : undefined;
+  if (typeof code !== 'string') return fail('key-service-unavailable');
+  if (isErrorCode(code)) return fail(code as ErrorCode);
+  return isKeyFaultCode(code) ? new KeyFault(code) : fail('key-service-unavailable');
+}
