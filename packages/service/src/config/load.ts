@@ -2,7 +2,7 @@
 // that grew wrong must end in a sentence and not in a hung or half-configured process.
 
 import { readFileSync, statSync } from 'node:fs';
-import { isAlias, LineCounter, parseDocument, visit } from 'yaml';
+import { isAlias, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import { crossCheck, type Installation, installation, type Problem } from './installation.ts';
 import { problemsOf } from './problems.ts';
 
@@ -27,7 +27,7 @@ export function loadConfig(file: string): Installation {
 
 /** Checks the text of a configuration file; `file` is its name for error messages. Throws ConfigError. */
 export function parseConfig(text: string, file: string): Installation {
-  const parsed = installation.safeParse(readYaml(text, file));
+  const parsed = installation.safeParse(readYaml(text, file), { reportInput: true });
   if (!parsed.success) throw new ConfigError(file, problemsOf(installation, parsed.error.issues));
   const problems = crossCheck(parsed.data);
   if (problems.length > 0) throw new ConfigError(file, problems);
@@ -58,8 +58,8 @@ function readYaml(text: string, file: string): unknown {
         if (isAlias(node)) throw problem('anchors and aliases are not allowed');
       },
       Pair(_, { key }) {
-        const name = String(key);
-        if (name === '__proto__') throw problem('the key "__proto__" is not allowed');
+        if (!isScalar(key)) throw problem('a key must be a plain text');
+        if (key.value === '__proto__') throw problem('the key "__proto__" is not allowed');
       },
     });
     return document.toJS({ maxAliasCount: 0 });

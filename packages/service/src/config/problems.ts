@@ -34,12 +34,15 @@ function unknownKey(schema: Schema, parent: readonly PropertyKey[], key: string)
   };
 }
 
+/** Issues carry their input (`reportInput`), which tells a missing key from a wrong value; nothing else is done with it. */
 function sentence(issue: z.core.$ZodIssue): string {
+  return issue.code !== 'custom' && issue.input === undefined ? `is missing; ${allowed(issue)}` : allowed(issue);
+}
+
+function allowed(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      if (issue.input === undefined && issue.message.endsWith('undefined'))
-        return `is missing; ${wanted(issue.expected)}`;
-      return issue.message.startsWith('must') ? issue.message : wanted(issue.expected);
+      return issue.message.startsWith('must') ? issue.message : (words[issue.expected] ?? 'is of the wrong type');
     case 'invalid_value':
       return `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map(String).join(', ')}`;
     case 'too_small':
@@ -61,7 +64,6 @@ const words: Readonly<Record<string, string>> = {
   boolean: 'must be true or false',
 };
 
-const wanted = (expected: string): string => words[expected] ?? `must be of type ${expected}`;
 const measure = (origin: string): string => (origin === 'array' || origin === 'string' ? 'have' : 'be');
 const unit = (origin: string): string => (origin === 'array' ? ' items' : origin === 'string' ? ' characters' : '');
 

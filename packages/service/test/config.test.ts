@@ -1,0 +1,168 @@
+// The configuration file: what is wrong with it is told with key path and what is allowed, and no file, however hostile, does
+// anything else.
+
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { temporaryDirectory } from '@sealpost/testkit';
+import fc from 'fast-check';
+import { parseDocument } from 'yaml';
+import { ConfigError, type Installation, loadConfig, minimalExample, parseConfig } from '../src/index.ts';
+
+/** What parsing says about the minimal file with some keys set otherwise; `a.b.0` is a path. */
+function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
+  const document = parseDocument(minimalExample);
+  for (const [path, value] of Object.entries(changes)) document.setIn(path.split('.'), value);
+  return problemsOf(String(document));
+}
+
+function problemsOf(text: string): string[] {
+  return errorOf(text).problems.map(({ path, text: sentence }) => `${path}: ${sentence}`);
+}
+
+function errorOf(text: string): ConfigError {
+  try {
+    parseConfig(text, 'test.yaml');
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error;
+  }
+  throw new assert.AssertionError({ message: 'no problem was found' });
+}
+
+test('the minimal file is enough, and what it leaves out has its default', () => {
+  const config = parseConfig(minimalExample, 'test.yaml');
+  assert.equal(config.queue.maxAgeHours, 120);
+  assert.equal(config.redis.port, 6379);
+  assert.equal(config.tenants[0]?.policy.inbound.clearSigned, 'keep');
+  assert.equal(config.http.worker.port, 9102);
+});
+
+test('the configuration is frozen all the way down', () => {
+  const config: Installation = parseConfig(minimalExample, 'test.yaml');
+  const isFrozen = (value: unknown): boolean =>
+    typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isFrozen));
+  assert.ok(isFrozen(config));
+});
+
+test('an unknown key is told with its path and the key that was meant', () => {
+  assert.deepEqual(problemsWith({ 'egress.routes.0.tsl': 'off' }), [
+    'egress.routes[0].tsl: unknown key; did you mean "tls"?',
+  ]);
+  assert.deepEqual(problemsWith({ 'redis.prot': 1 }), ['redis.prot: unknown key; did you mean "port"?']);
+  assert.deepEqual(problemsWith({ 'tenants.0.policy.outbound.withoutCertficate': 'plain' }), [
+    'tenants[0].policy.outbound.withoutCertficate: unknown key; did you mean "withoutCertificate"?',
+  ]);
+});
+
+test('an unknown key that looks like none is told with those that are known', () => {
+  assert.deepEqual(problemsWith({ 'telemetry.colour': 'blue' }), [
+    'telemetry.colour: unknown key; known here: otlpUrl, sampleRatio',
+  ]);
+});
+
+test('wrong values and types are told with what is allowed', () => {
+  assert.deepEqual(problemsWith({ 'redis.port': 70_000 }), ['redis.port: must be at most 65535']);
+  assert.deepEqual(problemsWith({ 'redis.port': '6379' }), ['redis.port: must be a whole number']);
+  assert.deepEqual(problemsWith({ 'log.level': 'loud' }), ['log.level: must be one of debug, info, warn, error']);
+  assert.deepEqual(problemsWith({ 'log.addresses': 'yes' }), ['log.addresses: must be true or false']);
+  assert.deepEqual(problemsWith({ egress: [] }), ['egress: must be a section with keys']);
+  assert.deepEqual(problemsWith({ tenants: 'all' }), ['tenants: must be a list']);
+  assert.deepEqual(problemsWith({ 'blobs.directory': 'blobs' }), ['blobs.directory: must be an absolute path']);
+  assert.deepEqual(problemsWith({ 'telemetry.sampleRatio': Number.NaN }), ['telemetry.sampleRatio: must be a number']);
+  assert.deepEqual(problemsWith({ 'tenants.0.domains': [] }), ['tenants[0].domains: must have at least 1 items']);
+});
+
+test('a missing key is told as missing', () => {
+  assert.deepEqual(problemsOf('tenants: [{id: a, domains: [a.test]}]\n').slice(0, 1), [
+    'installation: is missing; must be a text',
+  ]);
+  assert.deepEqual(problemsWith({ 'egress.routes.0.nextHop': { host: 'x.test' } }), [
+    'egress.routes[0].nextHop.port: is missing; must be a whole number',
+  ]);
+});
+
+test('contradictions between sections are told', () => {
+  const tenant = { id: 'example', domains: ['EXAMPLE.com'] };
+  assert.deepEqual(problemsWith({ 'tenants.1': tenant }), [
+    'tenants[1].id: is used twice; it must be unique',
+    'tenants[1].domains[0]: is used twice; it must be unique',
+  ]);
+  assert.deepEqual(problemsWith({ 'ingress.outbound.sources.0.tenant': 'nobody' }), [
+    'ingress.outbound.sources[0].tenant: must be one of the tenants: example',
+  ]);
+});
+
+test('a value is never repeated: it could be a secret in the wrong place', () => {
+  const secret = 'hunter2-hunter2';
+  for (const path of ['redis.port', 'redis.host', 'redis.passwordFile', 'log.level', 'egress', 'keyService.url']) {
+    const text = parseDocument(minimalExample);
+    text.setIn(path.split('.'), `${secret} \t/`);
+    assert.ok(!errorOf(String(text)).message.includes(secret), path);
+  }
+});
+
+test('the message names the file and every problem at once', () => {
+  const { message } = errorOf(`${minimalExample}redsi: {}\nlog: {level: loud}\n`);
+  assert.match(message, /^test\.yaml:\n/);
+  assert.match(message, /log\.level: must be one of/);
+  assert.match(message, /redsi: unknown key; did you mean "redis"\?/);
+});
+
+test('hostile YAML ends in a sentence', () => {
+  const bomb = ['a0: &a0 [x]', ...Array.from({ length: 30 }, (_, at) => `a${at + 1}: &a${at + 1} [*a${at}, *a${at}]`)];
+  const started = performance.now();
+  for (const [text, sentence] of [
+    [bomb.join('\n'), /anchors and aliases are not allowed/],
+    ['log: {level: info, level: warn}', /line 1: Map keys must be unique/],
+    ['log: {}\nlog: {}', /line 2: Map keys must be unique/],
+    ['__proto__: {polluted: true}', /"__proto__" is not allowed/],
+    ['ingress: {outbound: {sources: [{tenantHeader: {tenants: {__proto__: a}}}]}}', /"__proto__" is not allowed/],
+    ['constructor: {prototype: {polluted: true}}', /constructor: unknown key/],
+    ['installation: !!js/function "x"', /line 1: Unresolved tag/],
+    ['installation: !secret x', /line 1: Unresolved tag/],
+    ['a: 1\n---\nb: 2', /multiple documents/],
+    ['a: [', /line 1: /],
+    ['\u0000\u0001', /./],
+    ['- 1', /must be a section with keys/],
+    ['', /must be a section with keys/],
+    ['"installation"', /must be a section with keys/],
+    [`${'['.repeat(200_000)}`, /./],
+    ['? {a: b}\n: c\n', /a key must be a plain text/],
+  ] as const) {
+    assert.match(errorOf(text).message, sentence, text.slice(0, 60));
+  }
+  assert.ok(performance.now() - started < 5_000);
+  assert.equal(({} as Record<string, unknown>).polluted, undefined);
+});
+
+test('any text gives a configuration or a ConfigError, nothing else', () => {
+  const lines = fc.array(fc.oneof(fc.string(), fc.constantFrom(...minimalExample.split('\n'))), { maxLength: 12 });
+  fc.assert(
+    fc.property(lines, (chosen) => {
+      try {
+        parseConfig(chosen.join('\n'), 'test.yaml');
+      } catch (error) {
+        assert.ok(error instanceof ConfigError);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a file that is missing, a directory or too large is told by name', async () => {
+  await using directory = await temporaryDirectory();
+  const large = join(directory.path, 'large.yaml');
+  await writeFile(large, Buffer.alloc(5 * 1024 * 1024, '#'));
+  for (const [file, sentence] of [
+    [join(directory.path, 'none.yaml'), /none\.yaml:\n {2}cannot be read/],
+    [directory.path, /cannot be read/],
+    [large, /large\.yaml:\n {2}is larger than 4 MiB/],
+  ] as const) {
+    assert.throws(
+      () => loadConfig(file),
+      (error) => error instanceof ConfigError && sentence.test(error.message),
+    );
+  }
+});
