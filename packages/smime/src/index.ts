@@ -16,6 +16,7 @@ export { parseMailboxes } from './mime/mailbox.ts';
 export { type Multipart, readMultipart } from './mime/multipart.ts';
 export { decodeTransfer, encodeBase64, encodeQuotedPrintable } from './mime/transfer.ts';
 export { type Opened, type OpenedObject, type OpenOptions, open, openObject } from './open.ts';
+export { type Pkcs12, readPkcs12 } from './pkcs12/read-pkcs12.ts';
 export * from './pki/index.ts';
 export { type EncryptOptions, type ProtectOptions, protect, type SignOptions } from './protect.ts';
 export type {
