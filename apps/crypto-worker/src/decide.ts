@@ -76,7 +76,7 @@ async function readPlan(worker: Worker, loaded: Loaded, record: Buffer): Promise
   if (record.length < 2) throw fail('plan-invalid');
   const end = 2 + record.readUInt16BE(0);
   const sealed = record.subarray(end);
-  const verifier = await (loaded.released ? worker.tickets.released() : worker.tickets.queued());
+  const verifier = await worker.tickets.verifier();
   const expected = { kind: 'plan', tenant: job.tenant, id: job.id } as const;
   const planTicket = verifier.verify(record.subarray(2, end), expected, worker.clock.now());
   const isOurs =

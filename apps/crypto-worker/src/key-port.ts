@@ -1,9 +1,8 @@
-// The engine's key port over leased keys. An outage of the key service passes through the engine as it is (the port's contract), so
-// it is never mistaken for mail that cannot be opened.
+// The engine's key port over leased keys. One lease serves all mail of its owner until it ends; the client of the key service keeps
+// it. An outage of the key service passes through the engine as it is, so it is never mistaken for mail that cannot be opened.
 
-import { fail, isOwnerOf, type KeyId, type KeyJustification, parseKeyId } from '@sealpost/core';
+import type { KeyId, KeyService } from '@sealpost/core';
 import { type Certificate, type KeyPort, localKeys } from '@sealpost/smime';
-import type { Leases } from './leases.ts';
 import type { Loaded } from './load.ts';
 
 /** A certificate whose private key the key service holds. */
@@ -12,16 +11,17 @@ export interface OwnCertificate {
   readonly keyId: KeyId;
 }
 
-/** A port for `own` keys only; each is leased when the engine first asks for it. Errors: `key-denied`, those of a lease. */
-export function leasedKeys(own: readonly OwnCertificate[], leases: Leases, message: Loaded): KeyPort {
-  const justification: KeyJustification = { ticket: message.ticketBytes, envelope: message.envelope };
-
+/** A port for `own` keys only; each is leased when the engine asks for it. Errors: those of `KeyService.lease`. */
+export function leasedKeys(
+  own: readonly OwnCertificate[],
+  keys: Pick<KeyService, 'lease'>,
+  { ticketBytes, envelope }: Loaded,
+): KeyPort {
   async function keysFor({ certificate }: { readonly certificate: Certificate }): Promise<KeyPort> {
     const entry = own.find((each) => each.certificate.fingerprint === certificate.fingerprint);
     if (!entry) return localKeys([]);
-    // A lease may be alive for another message: whose mail this is counts each time.
-    if (!isOwnerOf(parseKeyId(entry.keyId), message.ticket.direction, message.envelope)) throw fail('key-denied');
-    return localKeys([{ certificate, privateKey: await leases.privateKey(entry.keyId, justification) }]);
+    const { privateKey } = await keys.lease(entry.keyId, { ticket: ticketBytes, envelope });
+    return localKeys([{ certificate, privateKey }]);
   }
   return {
     sign: async (request) => (await keysFor(request)).sign(request),

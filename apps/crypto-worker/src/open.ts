@@ -47,7 +47,7 @@ async function openWith(
 ): Promise<Content> {
   const unchanged = { message: genuine, changed: false };
   const opened = await open(genuine, {
-    keys: leasedKeys(own, worker.leases, message),
+    keys: leasedKeys(own, worker.keys, message),
     recipients: own.map(({ certificate }) => certificate),
     trust,
     intermediates,

@@ -92,10 +92,10 @@ async function processJob(worker: Worker, tables: Tables, job: CryptoJob, claim:
   );
   const [code] = setAside;
   if (code === undefined) {
-    await worker.marks.set(publishedMark(job.id), worker.maxAgeMs);
+    await worker.marks.set(publishedMark(job.id), worker.ticketLifeMs);
     return finish(worker, job);
   }
-  await Promise.all(published.map(({ id }) => worker.marks.set(publishedMark(id), worker.releaseAgeMs)));
+  await Promise.all(published.map(({ id }) => worker.marks.set(publishedMark(id), worker.ticketLifeMs)));
   return { kind: 'quarantine', code };
 }
 

@@ -13,7 +13,7 @@ export async function protectGroup(worker: Worker, resolved: ResolvedProtection)
   const { message, group, signer, encryptTo } = resolved;
   try {
     const bytes = await protect(message.message, {
-      keys: leasedKeys(signer ? [signer] : [], worker.leases, message),
+      keys: leasedKeys(signer ? [signer] : [], worker.keys, message),
       ...(signer ? { sign: { certificate: signer.certificate, chain: signer.chain } } : {}),
       ...(encryptTo.length > 0 ? { encrypt: { recipients: encryptTo } } : {}),
       now: worker.clock.now(),

@@ -1,34 +1,28 @@
 // Puts the worker together: queue, blobs, key service, watchdog; and takes it apart again.
 
-import type { RunningService, ServiceContext } from '@sealpost/service';
-import { connectKeyService } from '@sealpost/service';
+import { connectKeyService, type RunningService, type ServiceContext, ticketLifeMs } from '@sealpost/service';
 import { connectRedis, cryptoStage, deliveryStage, openBlobs, redisMarks } from '@sealpost/queue';
-import { leases } from './leases.ts';
 import { cryptoHandler } from './pipeline.ts';
 import { tickets } from './tickets.ts';
 import { watchdog } from './watchdog.ts';
 import type { Worker } from './worker.ts';
 
-const hourMs = 60 * 60_000;
 /** Jobs wait and none was fetched for this long: only a restart helps. Above any pause that a healthy worker makes. */
 const deafMs = 120_000;
 
 export async function start({ config, log, clock, telemetry, instance }: ServiceContext): Promise<RunningService> {
   const redis = await connectRedis(config.redis, log);
   const blobs = await openBlobs(config.blobs, redis);
-  const keys = connectKeyService(config.keyService, 'crypto-worker', instance);
+  const keys = connectKeyService(config.keyService, 'crypto-worker', instance, telemetry);
   const stage = cryptoStage(redis);
   const deliveries = deliveryStage(redis).publisher();
-  const queuedMs = config.queue.maxAgeHours * hourMs;
-  const releasedMs = queuedMs + config.queue.quarantine.days * 24 * hourMs;
+  const lifeMs = ticketLifeMs(config.queue);
   const worker: Worker = {
     installation: config.installation,
     policies: new Map(config.tenants.map(({ id, policy }) => [id, policy])),
-    maxAgeMs: queuedMs,
-    releaseAgeMs: releasedMs,
+    ticketLifeMs: lifeMs,
     keys,
-    leases: leases(keys, clock),
-    tickets: tickets(keys, { queuedMs, releasedMs }),
+    tickets: tickets(keys, lifeMs),
     blobs,
     marks: redisMarks(redis),
     deliveries,

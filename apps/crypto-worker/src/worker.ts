@@ -14,19 +14,15 @@ import type {
   TenantPolicy,
 } from '@sealpost/core';
 import type { Telemetry } from '@sealpost/service';
-import type { Leases } from './leases.ts';
 import type { Tickets } from './tickets.ts';
 
 export interface Worker {
   /** Host name of the installation, for reports. */
   readonly installation: string;
   readonly policies: ReadonlyMap<TenantId, TenantPolicy>;
-  /** How long mail may wait, from the ingress' answer on. */
-  readonly maxAgeMs: number;
-  /** How long after that an operator may still release it. */
-  readonly releaseAgeMs: number;
+  /** The longest that a message can be in the queue, from the ingress' answer on; what is remembered of it must live as long. */
+  readonly ticketLifeMs: number;
   readonly keys: KeyService;
-  readonly leases: Leases;
   readonly tickets: Tickets;
   readonly blobs: BlobStore;
   readonly marks: Marks;
