@@ -27,8 +27,9 @@ export async function openGroup(worker: Worker, resolved: ResolvedOpening): Prom
   const { result } = opened;
   // Again: what was inside may bring fields of its own to the top.
   const clean = withoutForged(opened.message, policy);
-  const footed = opened.changed ? withFooter(clean, footerText(result, policy)) : clean;
-  const tagged = withSubjectTag(footed ?? clean, subjectTag(result, policy));
+  const text = opened.changed ? footerText(result, policy) : '';
+  const footed = text === '' ? clean : (withFooter(clean, text) ?? clean);
+  const tagged = withSubjectTag(footed, subjectTag(result, policy));
   return { ...outgoing(message, group, withFieldOnTop(tagged, resultHeader(result))), result };
 }
 

@@ -32,17 +32,17 @@ const inboundPolicy = z.strictObject({
       verified: z
         .string()
         .max(1000)
-        .default('This mail arrived encrypted. Its signature was verified by the mail gateway.')
-        .describe('Footer of decrypted mail with a valid signature of its sender; empty for none'),
+        .default("This mail's signature was verified by the mail gateway.")
+        .describe('Footer of opened mail with a valid signature of its sender; empty for none'),
       unverified: z
         .string()
         .max(1000)
-        .default('This mail arrived encrypted. Its signature could NOT be verified by the mail gateway.')
-        .describe('Footer of decrypted mail whose signature is not valid; empty for none'),
+        .default("This mail's signature could NOT be verified by the mail gateway.")
+        .describe('Footer of opened mail whose signature is not valid; empty for none'),
       unsigned: z
         .string()
         .max(1000)
-        .default('This mail arrived encrypted. It was not signed.')
+        .default('This mail arrived encrypted and was not signed.')
         .describe('Footer of decrypted mail without a signature; empty for none'),
     })
     .prefault({}),
