@@ -9,13 +9,18 @@ import type { HttpConfig } from './config/http.ts';
 import type { Installation } from './config/installation.ts';
 import { ConfigError, loadConfig } from './config/load.ts';
 import { watchForEnd } from './drain.ts';
+import { watchEventLoop } from './event-loop-lag.ts';
 import { startHealth } from './health.ts';
 import { startLog } from './log.ts';
 import { startTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+import { within } from './within.ts';
 
 /** EX_USAGE and EX_CONFIG of sysexits: a supervisor can tell a wrong file from a crash and need not restart. */
 const exitUsage = 64;
 const exitConfig = 78;
+
+/** A signal during the start: what is nearly there is stopped in order; a start that hangs has nothing in hand. */
+const startGraceMs = 1_000;
 
 export interface ServiceContext {
   readonly config: Installation;
@@ -52,13 +57,14 @@ export async function runService(
 
   const instance = newInstance();
   const telemetry = startTelemetry(config.telemetry, { role, instance });
-  const log = startLog({ config: config.log, role, instance, current: telemetry.current });
+  watchEventLoop(telemetry);
+  const log = counted(startLog({ config: config.log, role, instance, current: telemetry.current }), telemetry);
   const clock: Clock = { now: () => new Date() };
   const started = Promise.withResolvers<RunningService>();
   let running: RunningService | undefined;
 
   const drain = watchForEnd(log, {
-    stop: async (deadlineMs) => (await started.promise).stop(deadlineMs),
+    stop: async (deadlineMs) => (await within(startGraceMs, () => started.promise)).stop(deadlineMs),
     close: async () => {
       await Promise.all([telemetry.close(), health.close()]);
     },
@@ -80,6 +86,16 @@ export async function runService(
   }
   started.resolve(running);
   log.event('process.ready', { port: health.port });
+}
+
+/** Every event is a metric too, so an alert rule can watch for any of them. */
+function counted(log: Log, telemetry: Telemetry): Log {
+  return {
+    event(name, fields) {
+      telemetry.count('sealpost_events_total', { event: name });
+      log.event(name, fields);
+    },
+  };
 }
 
 function httpOf(http: HttpConfig, role: ServiceRole) {

@@ -6,7 +6,7 @@ import type { Log } from '@sealpost/core';
 import { within } from './within.ts';
 
 /** `npm start` and the CLI promise an end within 10 s; this leaves time to close what comes after the work itself. */
-export const drainDeadlineMs = 8_000;
+const drainDeadlineMs = 8_000;
 /** For telemetry and the health server, after the work has stopped. */
 const closeDeadlineMs = 1_000;
 

@@ -2,7 +2,7 @@
 // configuration: never something that mail brings along, which would let a stranger grow the number of series. Add a row
 // here before using it. Names follow Prometheus: base units, `_total` for counters.
 
-import type { ErrorCode } from '@sealpost/core';
+import { type ErrorCode, type EventName, events } from '@sealpost/core';
 import { spanNames } from './attributes.ts';
 
 interface Row {
@@ -147,6 +147,11 @@ export const metrics = {
     kind: 'gauge',
     help: '1 while the key store is open, 0 while it is sealed',
     labels: {},
+  },
+  sealpost_events_total: {
+    kind: 'counter',
+    help: 'Log events by name; those that begin with `alert` want somebody to look',
+    labels: { event: Object.keys(events) as EventName[] },
   },
   sealpost_event_loop_lag_seconds: {
     kind: 'gauge',
