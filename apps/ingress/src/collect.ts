@@ -116,7 +116,7 @@ class MessageReader {
 
   #grow(needed: number): boolean {
     const capacity = this.#bytes.length;
-    const next = Math.max(needed, Math.min(capacity * 2, this.#options.maxBytes), firstCapacity);
+    const next = Math.max(needed, Math.min(Math.ceil(capacity * 1.5), this.#options.maxBytes), firstCapacity);
     if (!this.#options.reservation.grow(next - capacity)) return false;
     const grown = Buffer.allocUnsafeSlow(next);
     this.#bytes.copy(grown, 0, 0, this.#length);

@@ -3,7 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { SetupError } from '@sealpost/core';
-import type { TlsIdentity } from '@sealpost/service';
+import { type TlsIdentity, within } from '@sealpost/service';
 import type { SMTPServerOptions } from 'smtp-server';
 import { GatewayServer } from './connection.ts';
 import { refusal } from './reply.ts';
@@ -49,11 +49,11 @@ export async function openListener(settings: ListenerSettings, reception: Recept
       return desk.sessions;
     },
     async stop(deadlineMs) {
-      await Promise.race([desk.stop(), passed(deadlineMs - 2 * flushMs)]);
-      server.server.close();
-      await passed(flushMs);
+      await atMost(deadlineMs - 2 * flushMs, desk.stop());
+      const closed = new Promise<void>((resolve) => server.server.close(() => resolve()));
+      await atMost(flushMs, closed);
       server.cut();
-      await Promise.race([new Promise((resolve) => server.server.once('close', resolve)), passed(flushMs)]);
+      await atMost(flushMs, closed);
     },
   };
 }
@@ -112,6 +112,7 @@ function listen(server: GatewayServer, { listen }: ListenerSettings): Promise<{ 
   });
 }
 
-function passed(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
+/** Waits for the work, but no longer. */
+async function atMost(ms: number, work: Promise<void>): Promise<void> {
+  await within(Math.max(0, ms), () => work).catch(() => undefined);
 }
