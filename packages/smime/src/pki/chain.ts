@@ -11,6 +11,9 @@ const MAX_STEPS = 2048;
 /** Signatures checked in one search: the largest RSA keys take a millisecond each. */
 const MAX_SIGNATURES = 512;
 
+/** Certificates of one name considered, trust anchors first: each step up looks at all of them. */
+const MAX_SAME_NAME = 128;
+
 /** How far a search that found no chain came. */
 export interface DeadEnd {
   readonly code: 'no-issuer' | 'untrusted' | 'signature' | 'too-complex';
@@ -35,7 +38,7 @@ export class ChainSearch {
       seen.add(certificate.fingerprint);
       const same = this.#bySubject.get(certificate.subjectKey);
       if (same === undefined) this.#bySubject.set(certificate.subjectKey, [certificate]);
-      else same.push(certificate);
+      else if (same.length < MAX_SAME_NAME) same.push(certificate);
     }
   }
 

@@ -1,5 +1,6 @@
 // GeneralName (RFC 5280 §4.2.1.6) with the SmtpUTF8Mailbox of RFC 9598 as a kind of its own.
 import { children, context, type DerNode, readDer, readOid, readText, TAG } from './der.ts';
+import { nameKeys } from './name.ts';
 
 /** Names in one GeneralNames at most. */
 const MAX_NAMES = 1024;
@@ -8,7 +9,8 @@ export const SMTP_UTF8_MAILBOX = '1.3.6.1.5.5.7.8.9';
 
 export type GeneralName =
   | { readonly kind: 'rfc822' | 'smtp-utf8' | 'dns' | 'uri'; readonly value: string }
-  | { readonly kind: 'directory'; readonly nameDer: Buffer }
+  /** Comparison keys of the relative names, see nameKeys. */
+  | { readonly kind: 'directory'; readonly keys: readonly string[] }
   | { readonly kind: 'ip'; readonly bytes: Buffer }
   | { readonly kind: 'other'; readonly tag: number; readonly bytes: Buffer };
 
@@ -25,7 +27,7 @@ export function readGeneralName(node: DerNode): GeneralName {
     case context(2):
       return { kind: 'dns', value: ascii(node) };
     case context(4, true):
-      return { kind: 'directory', nameDer: readDer(node.content, TAG.sequence).bytes };
+      return { kind: 'directory', keys: nameKeys(node.content) };
     case context(6):
       return { kind: 'uri', value: ascii(node) };
     case context(7):

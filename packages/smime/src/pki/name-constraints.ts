@@ -8,8 +8,8 @@ import { type GeneralName, readGeneralName } from './general-name.ts';
 import { EMAIL_ADDRESS, nameKeys, readName } from './name.ts';
 import { EXTENSION } from './oids.ts';
 
-/** Names × constraints compared for one path at most (quadratic otherwise; OpenSSL draws the line at 2^20). */
-const MAX_COMPARISONS = 1 << 18;
+/** Names × constraints compared for one path at most (quadratic otherwise; honest certificates need a few hundred). */
+const MAX_COMPARISONS = 1 << 16;
 
 export interface NameConstraints {
   readonly permitted: readonly GeneralName[];
@@ -56,7 +56,8 @@ export function namesAllowed(certificate: Certificate, constraints: readonly Nam
 
 function constrainedNames(certificate: Certificate): GeneralName[] {
   const subject = readName(certificate.subjectDer);
-  const directory: GeneralName[] = subject.length > 0 ? [{ kind: 'directory', nameDer: certificate.subjectDer }] : [];
+  const keys = nameKeys(certificate.subjectDer);
+  const directory: GeneralName[] = keys.length > 0 ? [{ kind: 'directory', keys }] : [];
   const emails = subject.flat().flatMap(({ type, text }): GeneralName[] => {
     return type === EMAIL_ADDRESS ? [{ kind: 'rfc822', value: text ?? '' }] : [];
   });
@@ -73,7 +74,7 @@ function sameForm(name: GeneralName, base: GeneralName): boolean {
 function within(name: GeneralName, base: GeneralName, doubt: boolean): boolean {
   switch (name.kind) {
     case 'directory':
-      return base.kind === 'directory' && isPrefix(nameKeys(base.nameDer), nameKeys(name.nameDer));
+      return base.kind === 'directory' && isPrefix(base.keys, name.keys);
     case 'rfc822':
     case 'smtp-utf8':
       return base.kind === 'rfc822' ? mailboxWithin(name.value, base.value, doubt) : doubt;
