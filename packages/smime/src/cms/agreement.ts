@@ -3,7 +3,7 @@
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { SmimeError } from '../errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
-import { context, enter, readDer, readOctetBits, TAG } from '../pki/der.ts';
+import { context, enter, readDer, TAG } from '../pki/der.ts';
 import { algorithmIdentifier, bitString, explicit, integer, octetString, sequence, tlv } from '../pki/der-write.ts';
 import { AGREEMENT_OID, agreementOf, type WrapAlgorithm, WRAPS, wrapOf } from './algorithms.ts';
 import { toDefinite } from './ber.ts';
@@ -11,8 +11,6 @@ import { type CertificateId, writeIssuerSerial } from './identifier.ts';
 import { agreedKek, keyInfoSpellings, unwrapKey, wrapKey } from './key-wrap.ts';
 import type { KeyAgreement } from './recipient-info.ts';
 import { readAlgorithm } from './signed-data.ts';
-
-const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 
 /** Keys of the recipient's kind that a sender may have used; one SharedInfo spelling each is tried. */
 const MAX_MATCHING_KEYS = 4;
@@ -108,9 +106,7 @@ function ephemeralFor(recipient: KeyObject): { publicKey: KeyObject; privateKey:
 
 /** [1] OriginatorPublicKey. For EC without parameters: the curve is the recipient's (RFC 5753 §3.1.1). */
 function originatorKey(certificate: Certificate, ephemeral: KeyObject): Buffer {
-  const spki = enter(readDer(ephemeral.export({ type: 'spki', format: 'der' }), TAG.sequence));
-  const algorithm = spki.next(TAG.sequence).bytes;
-  const point = readOctetBits(spki.next(TAG.bitString));
-  const identifier = certificate.keyAlgorithm === 'ec' ? algorithmIdentifier(EC_PUBLIC_KEY) : algorithm;
-  return tlv(context(1, true), identifier, bitString(point));
+  // The raw form: exporting SPKI costs more than the agreement itself.
+  const point = ephemeral.export({ format: 'raw-public' });
+  return tlv(context(1, true), algorithmIdentifier(certificate.keyType.oid), bitString(point));
 }

@@ -99,6 +99,7 @@ function firstCertId(node: BerNode, certificate: Certificate, sha1: boolean): bo
   const digest = algorithm === undefined ? undefined : digestOf(readAlgorithm(algorithm).oid);
   if (algorithm !== undefined && digest === undefined) return false;
   const name = sha1 ? 'sha1' : (digest?.name ?? 'sha256');
+  if (name === 'sha256') return stringOctets(first.octetString()).toString('hex') === certificate.fingerprint;
   const options = digest?.xof === true ? { outputLength: digest.bytes } : {};
   const expected = createHash(name, options).update(certificate.der).digest();
   return stringOctets(first.octetString()).equals(expected);

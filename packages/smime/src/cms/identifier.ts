@@ -5,14 +5,14 @@ import { sequence, tlv } from '../pki/der-write.ts';
 import { enterBer, stringOctets, toDefinite } from './ber.ts';
 
 export type CertificateId =
-  | { readonly kind: 'issuer-serial'; readonly issuer: Buffer; readonly serial: Buffer }
+  | { readonly kind: 'issuer-serial'; readonly issuer: DerNode; readonly serial: Buffer }
   | { readonly kind: 'key-id'; readonly keyId: Buffer };
 
 /** IssuerAndSerialNumber, or SubjectKeyIdentifier under [0]. */
 export function readCertificateId(node: DerNode): CertificateId {
   if (node.tag === TAG.sequence) {
     const cursor = enterBer(node);
-    const issuer = toDefinite(cursor.next(TAG.sequence));
+    const issuer = cursor.next(TAG.sequence);
     return { kind: 'issuer-serial', issuer, serial: readIntegerBytes(cursor.next(TAG.integer)) };
   }
   return { kind: 'key-id', keyId: stringOctets(node) };
@@ -20,7 +20,9 @@ export function readCertificateId(node: DerNode): CertificateId {
 
 export function identifies(id: CertificateId, certificate: Certificate): boolean {
   if (id.kind === 'key-id') return certificate.subjectKeyId?.equals(id.keyId) === true;
-  return id.serial.equals(certificate.serial) && id.issuer.equals(certificate.issuerDer);
+  if (!id.serial.equals(certificate.serial)) return false;
+  const { issuerDer } = certificate;
+  return id.issuer.bytes.equals(issuerDer) || toDefinite(id.issuer).equals(issuerDer);
 }
 
 export function writeIssuerSerial(certificate: Certificate): Buffer {

@@ -138,6 +138,10 @@ function digestVerify(
   key: KeyObject,
   options: { padding?: number; saltLength?: number },
 ): boolean {
+  const [only] = request.octets;
+  if (request.octets.length === 1 && only !== undefined) {
+    return verifyOnce(request.digest, only, { key, ...options }, request.signature);
+  }
   const verifier = createVerify(request.digest);
   for (const piece of request.octets) verifier.update(piece);
   return verifier.verify({ key, ...options }, request.signature);

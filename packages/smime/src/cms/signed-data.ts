@@ -32,8 +32,8 @@ export interface SignerInfo {
 
 export interface SignedAttributes {
   readonly list: readonly Attribute[];
-  /** The SET OF as received, in definite form; first what was most likely signed. */
-  readonly encodings: readonly Buffer[];
+  /** What may have been signed, the likeliest first; made one by one. */
+  encodings(): Iterable<Buffer>;
 }
 
 export interface SignedData {
@@ -124,23 +124,19 @@ function readSignedAttributes(node: BerNode): SignedAttributes {
     const oid = readOid(cursor.next(TAG.oid));
     return { oid, values: berChildren(cursor.next(TAG.set), MAX_ATTRIBUTES) };
   });
-  return { list, encodings: signedEncodings(node, children) };
+  return { list, encodings: () => signedEncodings(node, children) };
 }
 
 /**
  * RFC 5652 §5.4 signs the DER of the SET OF. OpenSSL verifies what was sent, Bouncy Castle sorts first, so a message
  * sent unsorted may carry a signature over either.
  */
-function signedEncodings(node: BerNode, children: readonly BerNode[]): Buffer[] {
-  const encodings: Buffer[] = [];
-  const asDefinite = children.map((child) => toDefinite(child));
-  const candidates = [
-    ...(node.indefinite ? [] : [tlv(TAG.set, node.content)]),
-    tlv(TAG.set, ...asDefinite),
-    tlv(TAG.set, ...asDefinite.sort(Buffer.compare)),
-  ];
-  for (const candidate of candidates) {
-    if (!encodings.some((known) => known.equals(candidate))) encodings.push(candidate);
-  }
-  return encodings;
+function* signedEncodings(node: BerNode, children: readonly BerNode[]): Generator<Buffer> {
+  const received = tlv(TAG.set, node.content);
+  if (!node.indefinite) yield received;
+  const parts = children.map((child) => toDefinite(child));
+  const definite = tlv(TAG.set, ...parts);
+  if (node.indefinite || !definite.equals(received)) yield definite;
+  const sorted = tlv(TAG.set, ...parts.sort(Buffer.compare));
+  if (!sorted.equals(definite)) yield sorted;
 }

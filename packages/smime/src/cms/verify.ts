@@ -162,13 +162,18 @@ class SignerCheck {
     const said = { capabilities, ...(signingTime === undefined ? {} : { signingTime }) };
     const name = digestOf(this.#signer.digestAlgorithm.oid)?.name as DigestName;
     const intact = this.#digests.of(name).equals(facts.messageDigest);
-    const signed = attributes.encodings.some((octets) => verifyOctets({ ...request, octets: [octets] }));
+    const signed = isSigned(request, attributes);
     if (!signed) return { ...said, overLineFeeds: false, problem: intact ? 'signature-invalid' : 'content-changed' };
     if (intact) return { ...said, overLineFeeds: false };
     const lines = this.#content.withLineFeeds();
     const overLineFeeds = lines !== undefined && new ContentDigests(lines).of(name).equals(facts.messageDigest);
     return { ...said, overLineFeeds, problem: 'content-changed' };
   }
+}
+
+function isSigned(request: Omit<VerifyRequest, 'octets'>, attributes: SignedAttributes): boolean {
+  for (const octets of attributes.encodings()) if (verifyOctets({ ...request, octets: [octets] })) return true;
+  return false;
 }
 
 /** Undefined for a key of a kind that the engine does not do, such as DSA with inherited parameters. */
