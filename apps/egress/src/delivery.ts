@@ -36,6 +36,8 @@ export interface Delivery {
 /** Who is finished after this try, and what has to be told about it. */
 export interface Settlement {
   readonly settled: DeliveryJob['settled'];
+  /** How each recipient of this try ended, by place in the envelope; a try whose time is over ended as refused. */
+  readonly ends: ReadonlyMap<number, Try>;
   readonly notices: readonly Notice[];
   /** A next hop was reached or at least called. */
   readonly attempted: boolean;

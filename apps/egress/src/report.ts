@@ -1,8 +1,8 @@
 // Delivery reports (RFC 3464) as mail of our own: sealed and ticketed like every delivery, null sender, the other direction. Each
 // recipient is reported on once for each action; the marks outlive the job.
 
-import { createHash, randomBytes } from 'node:crypto';
 import { isAscii } from 'node:buffer';
+import { createHash, randomBytes } from 'node:crypto';
 import {
   type BlobStore,
   type Clock,

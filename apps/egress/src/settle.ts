@@ -46,6 +46,7 @@ export function settle(delivery: Delivery, rules: SettleRules): Settlement {
   const endsAt = ticket.acceptedAt.getTime() + rules.maxAgeMs;
   return {
     settled,
+    ends: new Map(ends.map(({ at, attempt }) => [at, attempt])),
     notices: isReport ? [] : notices,
     attempted: [...delivery.tries.values()].some(({ kind }) => kind !== 'parked'),
     // The last try is made when the time is over, not after it.

@@ -1,7 +1,6 @@
 // What logs and metrics learn of a try: how each recipient fared, and where mail may have gone twice.
 
-import type { EventName, Log } from '@sealpost/core';
-import { errors } from '@sealpost/core';
+import { type EventName, errors, type Log, type SettledRecipient } from '@sealpost/core';
 import type { Telemetry } from '@sealpost/service';
 import { type Delivery, mailOf, type Try } from './delivery.ts';
 import type { Sent } from './send.ts';
@@ -15,21 +14,16 @@ interface Listeners {
 /** Label of recipients for whom no route was taken. */
 const noRoute = 'none';
 
-const eventOf: Readonly<Record<Try['kind'], EventName | undefined>> = {
-  delivered: 'delivery.delivered',
-  deferred: 'delivery.deferred',
-  refused: 'delivery.bounced',
-  parked: undefined,
-};
-
 export function tell(delivery: Delivery, { log, telemetry, clock }: Listeners): void {
-  const { job, tries, settlement } = delivery;
+  const { job, settlement } = delivery;
   if (!settlement) return;
   const { ticket, envelope } = mailOf(delivery);
   const { direction, acceptedAt } = ticket;
-  for (const [at, attempt] of tries) {
-    const route = attempt.route ?? noRoute;
-    const event = eventOf[attempt.kind];
+  const settledAs = new Map(settlement.settled.map(({ at, outcome }) => [at, outcome]));
+  for (const [at, end] of settlement.ends) {
+    const route = end.route ?? noRoute;
+    const outcome = settledAs.get(at);
+    const event = eventOf(end, outcome);
     if (event) {
       log.event(event, {
         tenant: job.tenant,
@@ -37,19 +31,25 @@ export function tell(delivery: Delivery, { log, telemetry, clock }: Listeners): 
         direction,
         route,
         address: envelope.recipients[at]?.address ?? '',
-        ...('code' in attempt ? { code: attempt.code, smtpStatus: errors[attempt.code].smtp[1] } : {}),
-        ...('reply' in attempt && attempt.reply ? { smtpStatus: attempt.reply.status } : {}),
+        ...('code' in end ? { code: end.code, smtpStatus: errors[end.code].smtp[1] } : {}),
+        ...('reply' in end && end.reply ? { smtpStatus: end.reply.status } : {}),
       });
     }
-    const end = settlement.settled.find((settled) => settled.at === at);
-    if (end) telemetry.count('sealpost_recipients_settled_total', { direction, route, outcome: end.outcome });
-    else if ('code' in attempt) telemetry.count('sealpost_deliveries_deferred_total', { route, code: attempt.code });
+    if (outcome) telemetry.count('sealpost_recipients_settled_total', { direction, route, outcome });
+    else if ('code' in end) telemetry.count('sealpost_deliveries_deferred_total', { route, code: end.code });
   }
   if (!settlement.next) {
     telemetry.observe('sealpost_message_seconds', (clock.now().getTime() - acceptedAt.getTime()) / 1_000, {
       direction,
     });
   }
+}
+
+/** What is set aside or merely waits for a place is told by the queue. */
+function eventOf({ kind }: Try, outcome: SettledRecipient['outcome'] | undefined): EventName | undefined {
+  if (outcome === 'delivered') return 'delivery.delivered';
+  if (outcome === 'bounced') return 'delivery.bounced';
+  return kind === 'deferred' ? 'delivery.deferred' : undefined;
 }
 
 /** A reply that never came, or a process that died after it: the mail goes again and may be there already. */

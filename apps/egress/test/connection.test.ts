@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { codeOf } from '@sealpost/core';
 import { makeTlsFiles, type SinkOptions, startFlakyProxy, startSmtpSink, temporaryDirectory } from '@sealpost/testkit';

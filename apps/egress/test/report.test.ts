@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import { type DeliveryJob, type Envelope, fail, ticketBytes, ticketVerifier, openMessage } from '@sealpost/core';
+import { type DeliveryJob, type Envelope, fail, openMessage, ticketBytes, ticketVerifier } from '@sealpost/core';
 import { startSmtpSink } from '@sealpost/testkit';
 import { mail, maxAgeMs, type Rig, rig, tenant } from './rig.ts';
 
