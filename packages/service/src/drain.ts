@@ -51,7 +51,7 @@ export function watchForEnd(log: Log, ending: Ending): Drain {
 }
 
 /** Logs and ends the process. */
-export function die(log: Log, error: unknown): never {
+function die(log: Log, error: unknown): never {
   log.event('process.failed', { code: 'internal', ...(error instanceof Error ? { error } : {}) });
   process.exit(1);
 }

@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startOtlpReceiver, temporaryDirectory } from '@sealpost/testkit';
+import { freePort, startOtlpReceiver, temporaryDirectory } from '@sealpost/testkit';
 import { minimalExample } from '../src/index.ts';
 
 const directory = await temporaryDirectory();
@@ -171,4 +171,13 @@ test('the collector gets the last spans before the process ends', async () => {
   assert.equal(await service.exited, 0);
   const [span] = await receiver.waitFor((spans) => spans.length === 1, 1_000);
   assert.equal(span?.name, 'egress.deliver');
+});
+
+test('a collector that is away does not make an orderly end look like a failure', async () => {
+  const file = join(directory.path, 'untraced.yaml');
+  await writeFile(file, `${minimalExample}telemetry: {otlpUrl: 'http://127.0.0.1:${await freePort()}/v1/traces'}\n`);
+  const service = start('traced', ['--config', file, '--http-port', '0']);
+  await service.waitFor('process.ready');
+  service.child.kill('SIGTERM');
+  assert.equal(await service.exited, 0);
 });

@@ -16,7 +16,7 @@ export function problemsOf(schema: Schema, issues: readonly z.core.$ZodIssue[]):
 }
 
 /** `a.b[0].c` */
-export function formatPath(path: readonly PropertyKey[]): string {
+function formatPath(path: readonly PropertyKey[]): string {
   return path
     .map((key) => (typeof key === 'number' ? `[${key}]` : `.${printable(String(key))}`))
     .join('')

@@ -9,7 +9,7 @@ import * as z from 'zod';
 /** What a section's schema yields, read-only all the way down as the running process sees it. */
 export type Section<Schema extends z.ZodType> = DeepReadonly<z.output<Schema>>;
 
-export type DeepReadonly<T> = T extends string | number | boolean | bigint | undefined | null
+type DeepReadonly<T> = T extends string | number | boolean | bigint | undefined | null
   ? T
   : T extends readonly (infer Item)[]
     ? readonly DeepReadonly<Item>[]
@@ -31,7 +31,7 @@ export const host = () =>
 export const port = () => z.int('must be a whole number').min(1).max(65535);
 
 /** A port to listen on; 0 takes a free one. */
-export const listenPort = () => z.int('must be a whole number').min(0).max(65535);
+const listenPort = () => z.int('must be a whole number').min(0).max(65535);
 
 /** A mail domain, kept in lower case. Internationalised domains are written in their ASCII form (RFC 5890). */
 export const domain = () =>

@@ -22,11 +22,14 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { codeOf, type TraceContext } from '@sealpost/core';
 import type { TelemetryConfig } from '../config/telemetry.ts';
+import { within } from '../within.ts';
 import { attributeNames, type SpanAttributes } from './attributes.ts';
 import type { Speaker, SpanOptions, Telemetry } from './telemetry.ts';
 
 /** A collector that does not answer must not hold memory or the shutdown for long. */
 const exportTimeoutMs = 2_000;
+/** At the end, within what the process has left after its work. */
+const closeTimeoutMs = 700;
 /** How long a finished span waits for others to be sent with. */
 const batchDelayMs = 500;
 
@@ -105,7 +108,7 @@ export function startTraces(config: TelemetryConfig, { role, instance }: Speaker
     },
     async close() {
       // What cannot be sent is lost: mail must not wait for a collector.
-      await provider.shutdown().catch(() => undefined);
+      await within(closeTimeoutMs, () => provider.shutdown()).catch(() => undefined);
       contexts.disable();
     },
   };
