@@ -11,7 +11,7 @@ export function bounce(worker: Worker, loaded: Loaded, group: Group, code: Error
   const { envelope, ticket } = loaded;
   const recipients = group.recipients.flatMap((at) => envelope.recipients[at] ?? []).filter(wantsFailures);
   if (envelope.mailFrom === '' || recipients.length === 0) return undefined;
-  const id = `${group.id}b`;
+  const id = bounceId(group);
   const { text, smtp } = errors[code];
   const message = composeDsn({
     reportingMta: worker.installation,
@@ -37,6 +37,11 @@ export function bounce(worker: Worker, loaded: Loaded, group: Group, code: Error
     },
     message,
   };
+}
+
+/** Names the delivery of a group's report within its message. */
+export function bounceId(group: Group): string {
+  return `${group.id}b`;
 }
 
 /** RFC 3461 §4.1: without NOTIFY a sender hears of failures. */

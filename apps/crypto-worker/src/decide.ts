@@ -28,8 +28,6 @@ export interface Decided extends Classified {
 /** Errors: `plan-invalid`, and what the key service and the store throw. */
 export async function decideOnce(worker: Worker, classified: Classified): Promise<Decided> {
   const { job } = classified;
-  const known = await worker.blobs.get(planBlob(job.id));
-  if (known) return { ...classified, plan: await readPlan(worker, classified, known), isFirstTry: false };
   const { facts } = await gatherFacts({
     certificates: worker.keys,
     tenant: job.tenant,

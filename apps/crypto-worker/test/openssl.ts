@@ -7,7 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Named inputs become files (strings hold bytes as Latin-1); `@name` among the arguments is such a file's path. Returns standard output. */
-export function openssl([command = '', ...args]: readonly string[], files: Readonly<Record<string, Buffer | string>>): Buffer {
+export function openssl(
+  [command = '', ...args]: readonly string[],
+  files: Readonly<Record<string, Buffer | string>>,
+): Buffer {
   const directory = mkdtempSync(join(tmpdir(), 'sealpost-openssl-'));
   try {
     for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content, 'latin1');
