@@ -37,10 +37,12 @@ function word(value: unknown): string | undefined {
   return typeof value === 'string' && codePattern.test(value) ? value : undefined;
 }
 
-/** The stack without its first lines, which repeat the message. */
-function placesOf({ stack, message }: Error): string[] {
-  const places = stack?.slice(Math.max(0, stack.indexOf(message)) + message.length) ?? '';
-  return places
+/** The stack behind the message that it begins with; nothing where the message was changed later and cannot be told apart. */
+function placesOf({ stack = '', message }: Error): string[] {
+  const at = stack.indexOf(message);
+  if (at < 0) return [];
+  return stack
+    .slice(at + message.length)
     .split('\n')
     .filter((line) => /^ {4}at /.test(line))
     .map((line) => line.slice(7))

@@ -84,6 +84,10 @@ test('of a foreign error only class, code and places are logged, through all cau
   const outer = Object.assign(new Error(`Cannot deliver ${address}`, { cause: inner }), { code: `bad ${address}` });
   log.event('process.failed', { error: outer });
   assert.doesNotMatch(lines.join(''), /alice|alpha\.test|550/i);
+  inner.message = 'changed';
+  log.event('process.failed', { error: inner });
+  assert.doesNotMatch(lines.join(''), /alice/i);
+  log.event('process.failed', { error: outer });
   const { error } = last() as { error: { stack: string[]; cause: { code: string } } };
   assert.equal(error.cause.code, 'EENVELOPE');
   assert.match(error.stack[0] ?? '', /log\.test\.ts/);
