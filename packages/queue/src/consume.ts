@@ -44,9 +44,12 @@ export function consumerOf<Job extends QueuedJob>(
       try {
         const how = { skipAttempt: !spends, fieldsToUpdate };
         await worker.getBackend().moveToDelayed(id, Date.now(), delayMs, token, how);
-      } catch {
-        // The lock is somebody else's or the job is gone: theirs to settle.
-        options.log.event('job.stalled', jobFields(stage.name, id));
+      } catch (error) {
+        // BullMQ's own refusals carry a number: the lock is somebody else's or the job is gone, theirs to settle. After anything
+        // else the job is still here and stalls over to the next worker.
+        const lost = error instanceof Error && 'code' in error && typeof error.code === 'number';
+        if (lost) options.log.event('job.stalled', jobFields(stage.name, id));
+        else options.log.event('queue.fault', { error: error instanceof Error ? error : new Error('unknown') });
       }
     },
   };
@@ -79,8 +82,7 @@ export function consumerOf<Job extends QueuedJob>(
     idleWithBacklogMs: () => backlog.idleMs(),
     async close(deadlineMs) {
       backlog.stop();
-      await reconciling.stop();
-      if (!(await inTime(worker.close(), deadlineMs))) {
+      if (!(await inTime(Promise.all([worker.close(), reconciling.stop()]), deadlineMs))) {
         abandoned = true;
         worker.getBackend().blockingClient?.then(
           (blocking) => blocking.disconnect(),
@@ -94,7 +96,7 @@ export function consumerOf<Job extends QueuedJob>(
 }
 
 /** Whether `work` ended before the deadline; BullMQ's own close has none. */
-async function inTime(work: Promise<void>, deadlineMs: number): Promise<boolean> {
+async function inTime(work: Promise<unknown>, deadlineMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(() => resolve(false), deadlineMs);

@@ -32,7 +32,8 @@ export function redisQuarantine(redis: RedisLink, blobs: SpoolBlobs): Quarantine
     const data = await client.hget(stageKey(entry.stage, entry.id), 'data');
     try {
       const value: unknown = JSON.parse(data ?? '');
-      return entry.stage === 'crypto' ? cryptoShape.read(value) : deliveryShape.read(value);
+      const job = entry.stage === 'crypto' ? cryptoShape.read(value) : deliveryShape.read(value);
+      return job.id === entry.id ? job : undefined;
     } catch {
       return undefined;
     }
@@ -59,9 +60,8 @@ export function redisQuarantine(redis: RedisLink, blobs: SpoolBlobs): Quarantine
   async function end(stage: StageName, id: string, now: Date): Promise<QuarantineEntry | undefined> {
     const entry = await index.get(stage, id);
     // The entry first: a job that is put back at this moment keeps its bytes. Bytes left behind by a crash here are swept.
-    if (!(await index.end(stage, id, now)) || !isBlobId(id)) return undefined;
-    await blobs.remove(id);
-    if (stage === 'crypto') await blobs.remove(`plan-${id}`);
+    if (!(await index.end(stage, id, now))) return undefined;
+    for (const name of [id, `plan-${id}`].filter(isBlobId)) await blobs.remove(name);
     return entry;
   }
 

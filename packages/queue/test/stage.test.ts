@@ -1,7 +1,8 @@
-// Every form of a stage keeps the same contract.
+// Both stages keep the same contract.
 
-import { cryptoStage } from '../src/index.ts';
+import { cryptoStage, deliveryStage } from '../src/index.ts';
 import { linkTo, redisServer } from './fixtures.ts';
-import { stageContract } from './stage.contract.ts';
+import { cryptoJobs, deliveryJobs, stageContract } from './stage.contract.ts';
 
-stageContract('redis', async (stack) => cryptoStage(await linkTo(stack, await redisServer(stack))));
+stageContract('crypto', cryptoJobs, async (stack) => cryptoStage(await linkTo(stack, await redisServer(stack))));
+stageContract('delivery', deliveryJobs, async (stack) => deliveryStage(await linkTo(stack, await redisServer(stack))));
