@@ -12,7 +12,8 @@ import { watchForEnd } from './drain.ts';
 import { watchEventLoop } from './event-loop-lag.ts';
 import { startHealth } from './health.ts';
 import { startLog } from './log.ts';
-import { startTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+import { startTelemetry } from './telemetry/start-telemetry.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
 import { within } from './within.ts';
 
 /** EX_USAGE and EX_CONFIG of sysexits: a supervisor can tell a wrong file from a crash and need not restart. */

@@ -44,6 +44,7 @@ export type {
   MetricName,
   Reading,
 } from './telemetry/metrics.ts';
-export { type RunningTelemetry, type SpanOptions, startTelemetry, type Telemetry } from './telemetry/telemetry.ts';
+export { startTelemetry } from './telemetry/start-telemetry.ts';
+export type { RunningTelemetry, SpanOptions, Telemetry } from './telemetry/telemetry.ts';
 export { leastTlsVersion, readAuthorities, readIdentity, readSecret, type TlsFiles, type TlsIdentity } from './tls.ts';
 export { DeadlineError, within } from './within.ts';

@@ -1,13 +1,10 @@
 // What processes tell about their work: spans that follow a message through every process (W3C Trace Context travels in the
-// jobs) and the metrics of the table. Sole user of the OpenTelemetry SDK; the rest of the gateway sees this interface.
+// jobs) and the metrics of the table. The rest of the gateway sees this interface and no library.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TraceContext } from '@sealpost/core';
-import type { TelemetryConfig } from '../config/telemetry.ts';
 import type { SpanAttributes, SpanName } from './attributes.ts';
-import { startMetrics } from './meter.ts';
 import type { CountArguments, CounterName, GaugeName, GaugeRead, HistogramName, LabelArguments } from './metrics.ts';
-import { startTraces } from './tracer.ts';
 
 export interface SpanOptions {
   /** What the span belongs to; left out, the span that is running. `none` begins a new trace. */
@@ -50,20 +47,4 @@ export interface RunningTelemetry extends Telemetry {
 export interface Speaker {
   readonly role: string;
   readonly instance: string;
-}
-
-export function startTelemetry(config: TelemetryConfig, speaker: Speaker): RunningTelemetry {
-  const traces = startTraces(config, speaker);
-  const meter = startMetrics(speaker);
-  return {
-    span: traces.span,
-    current: traces.current,
-    count: (metric, ...[labels, by]) => meter.add(metric, by ?? 1, labels),
-    observe: (metric, value, ...[labels]) => meter.observe(metric, value, labels),
-    gauge: (metric, read) => meter.gauge(metric, read),
-    answerScrape: meter.answerScrape,
-    async close() {
-      await Promise.all([traces.close(), meter.close()]);
-    },
-  };
 }

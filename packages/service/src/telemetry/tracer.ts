@@ -24,7 +24,7 @@ import { codeOf, type TraceContext } from '@sealpost/core';
 import type { TelemetryConfig } from '../config/telemetry.ts';
 import { within } from '../within.ts';
 import { attributeNames, type SpanAttributes } from './attributes.ts';
-import type { Speaker, SpanOptions, Telemetry } from './telemetry.ts';
+import type { SpanOptions, Speaker, Telemetry } from './telemetry.ts';
 
 /** A collector that does not answer must not hold memory or the shutdown for long. */
 const exportTimeoutMs = 2_000;
