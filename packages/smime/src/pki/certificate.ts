@@ -153,7 +153,7 @@ export class Certificate {
 
     this.subjectAltNames = this.#extension(EXTENSION.subjectAltName, readGeneralNames) ?? [];
     this.addresses = this.subjectAltNames.flatMap((name) =>
-      name.kind === 'rfc822' || name.kind === 'smtp-utf8' ? [name.value] : [],
+      (name.kind === 'rfc822' || name.kind === 'smtp-utf8') && name.value !== '' ? [name.value] : [],
     );
     const subjectKeyId = this.#extension(EXTENSION.subjectKeyIdentifier, (node) => node.content);
     if (subjectKeyId !== undefined) this.subjectKeyId = subjectKeyId;

@@ -22,8 +22,7 @@ export function decodeArmour(bytes: Uint8Array): { label: string; der: Buffer }[
 }
 
 function decodeBase64(text: string): Buffer {
-  // RFC 1421 headers (`Proc-Type: …`) end at an empty line.
-  const compact = text.replace(/^(?:\s*[\w-]+:[^\n]*\n)+\s*\n/, '').replace(/\s+/g, '');
+  const compact = text.replace(/\s+/g, '');
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) throw new SmimeError('malformed-certificate');
   return Buffer.from(compact, 'base64');
 }

@@ -45,6 +45,7 @@ function readOtherName(node: DerNode): GeneralName {
   return { kind: 'other', tag: node.tag, bytes: node.bytes };
 }
 
-function ascii(node: DerNode): string {
-  return readText({ tag: TAG.ia5String, bytes: node.bytes, content: node.content });
+/** '' for what is not ASCII: such a name matches nothing, and fails wherever its form is constrained. */
+function ascii({ content }: DerNode): string {
+  return content.every((octet) => octet < 0x80) ? content.toString('latin1') : '';
 }

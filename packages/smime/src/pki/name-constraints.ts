@@ -97,6 +97,8 @@ function isPrefix(shorter: readonly string[], longer: readonly string[]): boolea
 function mailboxWithin(address: string, base: string, doubt: boolean): boolean {
   const mailbox = splitAddress(address);
   if (mailbox === undefined) return doubt;
+  // `@host` is no form of the RFC, but CAs write it and mean the host.
+  if (base.startsWith('@')) return hostWithin(mailbox.domain, base.slice(1));
   if (base.includes('@')) {
     const only = splitAddress(base);
     return only === undefined ? doubt : only.local === mailbox.local && only.domain === mailbox.domain;

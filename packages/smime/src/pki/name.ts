@@ -28,7 +28,7 @@ export const EMAIL_ADDRESS = '1.2.840.113549.1.9.1';
 
 export interface NameAttribute {
   readonly type: string;
-  /** Text, or undefined when the value is no string type. */
+  /** Text, or undefined when the value is no string type or does not decode. */
   readonly text: string | undefined;
   readonly value: DerNode;
 }
@@ -50,14 +50,24 @@ export function readName(nameDer: Buffer): NameAttribute[][] {
     children(rdn, MAX_RDNS).map((attribute) => {
       const [type, value] = children(attribute, 2);
       if (type === undefined || value === undefined) return { type: '', text: undefined, value: attribute };
-      return { type: readOid(type), text: STRING_TAGS.has(value.tag) ? readText(value) : undefined, value };
+      return { type: readOid(type), text: textOf(value), value };
     }),
   );
 }
 
+/** CAs have put Latin-1 into every string type: such a value has no text and compares by its encoding. */
+function textOf(value: DerNode): string | undefined {
+  if (!STRING_TAGS.has(value.tag)) return undefined;
+  try {
+    return readText(value);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * One key for each relative name: equal keys mean equal names. White space is trimmed and runs are one space, letters
- * are case-folded after NFKC; values that are no strings compare by encoding. A name lies within another
+ * are case-folded after NFKC; values without text compare by encoding. A name lies within another
  * (name constraints) when the other's keys are a prefix.
  */
 export function nameKeys(nameDer: Buffer): string[] {
