@@ -12,6 +12,7 @@ import {
   envelopeHash,
   type KeyId,
   type KeyService,
+  type Log,
   type MessageId,
   newMessageId,
   type Publisher,
@@ -32,6 +33,7 @@ export interface Spool {
   readonly blobs: BlobStore;
   readonly publisher: Publisher<CryptoJob>;
   readonly clock: Clock;
+  readonly log: Log;
   readonly telemetry: Telemetry;
 }
 
@@ -42,14 +44,6 @@ export interface Arrival {
   readonly envelope: Omit<Envelope, 'headerFrom'>;
   readonly trace: Omit<ReceivedFacts, 'id' | 'now'>;
   readonly message: Buffer;
-}
-
-/** A message that the gateway has answered for. */
-export interface Accepted {
-  readonly id: MessageId;
-  readonly tenant: TenantId;
-  /** Bytes as they were sealed. */
-  readonly bytes: number;
 }
 
 interface Checked {
@@ -70,9 +64,9 @@ interface Ticketed extends Sealed {
   readonly ticket: Buffer;
 }
 
-/** Errors: those of the message in errors.ts, and of key service, blob store and queue. */
-export function acceptor(spool: Spool): (arrival: Arrival) => Promise<Accepted> {
-  const { telemetry, clock } = spool;
+/** Resolves to the id that 250 names. Errors: those of the message in errors.ts, and of key service, blob store and queue. */
+export function acceptor(spool: Spool): (arrival: Arrival) => Promise<MessageId> {
+  const { telemetry, clock, log } = spool;
   const run = steps(telemetry, [
     { name: 'ingress.check', run: (arrival: Arrival) => check(arrival, clock.now()) },
     { name: 'ingress.seal', run: (checked: Checked) => seal(checked, spool) },
@@ -80,21 +74,25 @@ export function acceptor(spool: Spool): (arrival: Arrival) => Promise<Accepted> 
     { name: 'ingress.store', run: (ticketed: Ticketed) => store(ticketed, spool) },
     { name: 'ingress.publish', run: (stored: Ticketed) => publish(stored, spool) },
   ]);
-  return (arrival) =>
-    telemetry.span(
+  return (arrival) => {
+    const { direction, admission, envelope } = arrival;
+    const { source } = admission;
+    const count = envelope.recipients.length;
+    return telemetry.span(
       'ingress.accept',
-      {
-        direction: arrival.direction,
-        source: arrival.admission.source,
-        recipients: arrival.envelope.recipients.length,
-      },
+      { direction, source, recipients: count },
       async (set) => {
         const { id, tenant, message } = await run(arrival);
-        set({ message: id, tenant, bytes: message.length });
-        return { id, tenant, bytes: message.length };
+        const bytes = message.length;
+        set({ message: id, tenant, bytes });
+        log.event('message.accepted', { direction, tenant, message: id, source, bytes, count });
+        telemetry.count('sealpost_messages_accepted_total', { direction, tenant });
+        telemetry.observe('sealpost_message_bytes', bytes, { direction });
+        return id;
       },
       { parent: 'none', kind: 'server' },
     );
+  };
 }
 
 function check(arrival: Arrival, now: Date): Checked {

@@ -31,7 +31,7 @@ export async function openIngress(
   const { ingress, installation, tenants } = config;
   const { limits } = ingress;
   const budget = byteBudget(limits.bytesInFlight);
-  const accept = acceptor({ ...backing, clock, telemetry });
+  const accept = acceptor({ ...backing, clock, log, telemetry });
   const tls = ingress.tls && readIdentity(ingress.tls);
   const maxBytes = announcedBytes(ingress);
 

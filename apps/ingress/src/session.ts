@@ -2,10 +2,18 @@
 // it does not keep is in the visit.
 
 import { TLSSocket } from 'node:tls';
-import { codeOf, type Direction, type EnvelopeRecipient, type ErrorCode, fail, type Log } from '@sealpost/core';
+import {
+  codeOf,
+  type Direction,
+  type EnvelopeRecipient,
+  type ErrorCode,
+  fail,
+  type Log,
+  type MessageId,
+} from '@sealpost/core';
 import type { Telemetry } from '@sealpost/service';
 import type { SMTPServerAddress, SMTPServerDataStream, SMTPServerSession } from 'smtp-server';
-import type { Accepted, Arrival } from './accept.ts';
+import type { Arrival } from './accept.ts';
 import { Abandoned, collect } from './collect.ts';
 import { commandOf, connectionOf } from './connection.ts';
 import type { Admission, Door } from './doors.ts';
@@ -33,7 +41,7 @@ export interface Reception {
   readonly pace: Pace;
   readonly clients: ClientLimits;
   readonly budget: ByteBudget;
-  readonly accept: (arrival: Arrival) => Promise<Accepted>;
+  readonly accept: (arrival: Arrival) => Promise<MessageId>;
   readonly log: Log;
   readonly telemetry: Telemetry;
 }
@@ -69,7 +77,7 @@ export interface Desk {
 }
 
 export function openDesk(reception: Reception): Desk {
-  const { door, pace, clients, budget, log, telemetry } = reception;
+  const { door, pace, clients, budget, log } = reception;
   const { direction } = door;
   const visits = new Map<SMTPServerSession, Visit>();
   const senders = new WeakMap<SMTPServerAddress, Begun>();
@@ -194,17 +202,7 @@ export function openDesk(reception: Reception): Desk {
           },
         });
         answering.add(accepting);
-        const { id, tenant, bytes } = await accepting.finally(() => answering.delete(accepting));
-        const labels = { direction, tenant };
-        log.event('message.accepted', {
-          ...labels,
-          message: id,
-          source: admission.source,
-          bytes,
-          count: envelopeRecipients.length,
-        });
-        telemetry.count('sealpost_messages_accepted_total', labels);
-        telemetry.observe('sealpost_message_bytes', bytes, { direction });
+        const id = await accepting.finally(() => answering.delete(accepting));
         return `2.0.0 Ok: queued as ${id}`;
       } finally {
         clearInterval(watch);

@@ -5,8 +5,8 @@ import { connectKeyService, type ServiceContext } from '@sealpost/service';
 import { openIngress, type RunningIngress } from './open-ingress.ts';
 
 export async function start(context: ServiceContext): Promise<RunningIngress> {
-  const { config, log, instance } = context;
-  const keys = connectKeyService(config.keyService, 'ingress', instance);
+  const { config, log, instance, telemetry } = context;
+  const keys = connectKeyService(config.keyService, 'ingress', instance, telemetry);
   const redis = await connectRedis(config.redis, log);
   const blobs = await openBlobs(config.blobs, redis);
   const publisher = cryptoStage(redis).publisher();

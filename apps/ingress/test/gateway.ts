@@ -1,30 +1,26 @@
 // An ingress for tests: both listeners on free loopback ports, in front of a real Redis or of memory, with a key service whose
 // private half the test holds, so that it can read what was queued.
 
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   type BlobStore,
   type CryptoJob,
   type Envelope,
   type EventFields,
   type EventName,
+  envelopeHash,
   fail,
-  formatKeyId,
   type KeyService,
   openMessage,
   type Publisher,
   readCryptoJob,
-  spoolIdentity,
-  type TenantId,
   type Ticket,
-  type TicketSigner,
   ticketBytes,
   ticketVerifier,
 } from '@sealpost/core';
 import { memoryBlobs, type RedisLink } from '@sealpost/queue';
-import { installation, type Installation, startTelemetry } from '@sealpost/service';
-import { issueCertificate } from '@sealpost/smime';
-import { connectSmtp, type SmtpReply, type SmtpSource } from '@sealpost/testkit';
+import { type Installation, installation, startTelemetry } from '@sealpost/service';
+import { connectSmtp, memoryKeyService, type SmtpReply, type SmtpSource } from '@sealpost/testkit';
 import { type Backing, openIngress, type RunningIngress } from '../src/open-ingress.ts';
 import type { Pace } from '../src/session.ts';
 
@@ -122,68 +118,38 @@ export interface TestKeys {
   open(job: CryptoJob, blobs: BlobStore): Promise<Queued>;
 }
 
-/** A key service in memory, as far as an ingress asks it. */
+/** A key service in memory that can be out of reach before anything was fetched from it. */
 export function testKeys(): TestKeys {
-  const ca = generateKeyPairSync('ed25519');
-  const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
-  const root = issueCertificate({
-    ...validity,
-    subject: { commonName: 'test CA' },
-    addresses: [],
-    publicKey: ca.publicKey,
-    profile: 'ca',
-    issuer: { certificate: 'self', privateKey: ca.privateKey },
-  });
-  const stage = generateKeyPairSync('ed25519');
-  const leaf = issueCertificate({
-    ...validity,
-    subject: { commonName: 'ingress' },
-    addresses: [],
-    uris: ['sealpost://ticket/ingress/test'],
-    publicKey: stage.publicKey,
-    profile: 'ticket',
-    issuer: { certificate: root, privateKey: ca.privateKey },
-  });
-  const signer: TicketSigner = { role: 'ingress', certificate: leaf.der, privateKey: stage.privateKey };
-  const spool = generateKeyPairSync('x25519').privateKey;
+  const memory = memoryKeyService({ now: () => new Date() });
+  const ingress = memory.as('ingress');
   let failure: 'key-service-unavailable' | 'key-service-sealed' | undefined;
-  const answer = async <T>(value: () => T): Promise<T> => {
+  const available = async (): Promise<void> => {
     if (failure) throw fail(failure);
-    return value();
   };
-  const refuse = () => Promise.reject(fail('key-denied'));
-  const keyId = (tenant: TenantId) =>
-    formatKeyId({ tenant, identity: spoolIdentity('crypto'), use: 'spool', version: 1 });
-
   return {
     service: {
-      ticketSigner: () => answer(() => signer),
-      ticketAuthorities: () => answer(() => [root.der]),
-      spoolPublicKey: (tenant) => answer(() => ({ keyId: keyId(tenant), publicKey: createPublicKey(spool) })),
-      spoolPrivateKey: refuse,
-      markerKeys: refuse,
-      lease: refuse,
-      certificates: refuse,
-      trustAnchors: refuse,
-      close: async () => undefined,
+      ...ingress,
+      ticketSigner: () => available().then(() => ingress.ticketSigner()),
+      spoolPublicKey: (tenant, stage) => available().then(() => ingress.spoolPublicKey(tenant, stage)),
     },
     failWith(code) {
       failure = code;
     },
-    open: (job, blobs) => open(job, blobs, root.der, spool),
+    open: (job, blobs) => openAs(memory.as('crypto-worker'), job, blobs),
   };
 }
 
-async function open(job: CryptoJob, blobs: BlobStore, authority: Buffer, privateKey: KeyObject): Promise<Queued> {
+async function openAs(worker: KeyService, job: CryptoJob, blobs: BlobStore): Promise<Queued> {
   const { id, tenant } = job;
-  const ticket = ticketVerifier([authority], 3_600_000).verify(
-    ticketBytes(job),
-    { kind: 'crypto', tenant, id },
-    new Date(),
-  );
+  const verifier = ticketVerifier(await worker.ticketAuthorities(), 3_600_000);
+  const ticket = verifier.verify(ticketBytes(job), { kind: 'crypto', tenant, id }, new Date());
   const blob = await blobs.get(id);
   if (!blob) throw new Error('The job has no blob');
-  const { envelope, message } = openMessage(blob, { keyId: ticket.keyId, tenant, id, stage: 'crypto' }, privateKey);
+  const hash = createHash('sha256').update(blob).digest();
+  if (!hash.equals(ticket.blobHash)) throw new Error('The blob is not the one that the ticket names');
+  const context = { keyId: ticket.keyId, tenant, id, stage: 'crypto' } as const;
+  const { envelope, message } = openMessage(blob, context, await worker.spoolPrivateKey(ticket.keyId));
+  if (!envelopeHash(envelope).equals(ticket.envelopeHash)) throw new Error('The envelope is not the ticket’s');
   const text = message.toString('latin1');
   const [received = ''] = /^Received:.*?\r\n(?![ \t])/s.exec(text) ?? [];
   return { envelope, message: text.slice(received.length), received, ticket, job };

@@ -92,6 +92,9 @@ test('contradictions between sections are told', () => {
   assert.deepEqual(problemsWith({ 'ingress.outbound.sources.0.tenant': 'nobody' }), [
     'ingress.outbound.sources[0].tenant: must be one of the tenants: example',
   ]);
+  assert.deepEqual(problemsWith({ 'ingress.outbound.sources.0.domains': ['example.com', 'other.test'] }), [
+    'ingress.outbound.sources[0].domains[1]: must be a domain of its tenant',
+  ]);
 });
 
 test('a value is never repeated: it could be a secret in the wrong place', () => {

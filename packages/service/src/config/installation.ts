@@ -59,6 +59,7 @@ export function crossCheck(config: Installation): Problem[] {
       })),
     ),
     ...unknownTenants(config),
+    ...foreignDomains(config),
   ];
 }
 
@@ -88,4 +89,18 @@ function unknownTenants({ tenants, ingress }: Installation): Problem[] {
   return used
     .filter(({ value }) => !known.has(value))
     .map(({ path }) => ({ path, text: `must be one of the tenants: ${[...known].join(', ')}` }));
+}
+
+/** Ingress refuses such mail, each one anew; said here, it is one line at start. A source of unknown tenants is told above. */
+function foreignDomains({ tenants, ingress }: Installation): Problem[] {
+  return ingress.outbound.sources.flatMap(({ tenant, tenantHeader, domains }, at) => {
+    const named = new Set([tenant, ...Object.values(tenantHeader?.tenants ?? {})]);
+    const own = tenants.filter(({ id }) => named.has(id)).flatMap((each) => each.domains);
+    if (own.length === 0) return [];
+    return domains.flatMap((domain, index) =>
+      own.includes(domain)
+        ? []
+        : [{ path: `ingress.outbound.sources[${at}].domains[${index}]`, text: 'must be a domain of its tenant' }],
+    );
+  });
 }
