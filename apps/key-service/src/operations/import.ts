@@ -1,10 +1,10 @@
-// Brings in what others made: a person's private key with its certificate (PEM here), or a partner's certificate, which an
+// Brings in what others made: a person's private keys with their certificates (PEM or PKCS#12), or a partner's certificate, which an
 // operator vouches for by importing it: it is pinned to its addresses and needs no path.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { isAddress, normalAddress, type TenantId } from '@sealpost/core';
 import { KeyFault } from '@sealpost/service';
-import { type Certificate, parseCertificates } from '@sealpost/smime';
+import { type Certificate, parseCertificates, readPkcs12, SmimeError } from '@sealpost/smime';
 import type { OpenStore } from '../open-store.ts';
 import { publicHalf } from '../vault/wrap-key.ts';
 import { identityOf, meantTenant, tenantOf } from './identities.ts';
@@ -15,6 +15,13 @@ const maxChain = 8;
 
 interface Bundle {
   readonly certificates: readonly Certificate[];
+  /** A PKCS#12 file often holds two: one to sign, one to decrypt. */
+  readonly privateKeys: readonly KeyObject[];
+}
+
+/** One certificate to store, with its key when it is our own. */
+interface Part {
+  readonly leaf: Certificate;
   readonly privateKey: KeyObject | undefined;
 }
 
@@ -24,18 +31,21 @@ export const importFile: Operation<'import'> = {
     ...(address === undefined ? {} : { address: store.auditAddress(address) }),
   }),
   run({ tenant: named, address, file, password }, { store, tenants, note }) {
-    const bundle = readPem(file, password);
-    const { privateKey } = bundle;
-    const leaf = leafOf(bundle);
-    const addresses = addressesOf(leaf, address);
-    const tenant = privateKey ? tenantOf(addresses[0] ?? '', tenants) : meantTenant(named, tenants);
-    if (privateKey && addresses.some((each) => tenantOf(each, tenants) !== tenant))
-      throw new KeyFault('import-mismatch');
-    note({ tenant, certificate: leaf.fingerprint, address: store.auditAddress(addresses[0] ?? '') });
+    const bundle = readBundle(file, password);
+    const parts = partsOf(bundle);
+    const own = bundle.privateKeys.length > 0;
+    const addresses = [...new Set(parts.flatMap(({ leaf }) => addressesOf(leaf, address)))];
+    const tenant = own ? tenantOf(addresses[0] ?? '', tenants) : meantTenant(named, tenants);
+    if (own && addresses.some((each) => tenantOf(each, tenants) !== tenant)) throw new KeyFault('import-mismatch');
+    const fingerprints = parts.map(({ leaf }) => leaf.fingerprint).join(',');
+    note({ tenant, certificate: fingerprints, address: store.auditAddress(addresses[0] ?? '') });
     store.records.transaction(() => {
-      for (const each of addresses) {
-        if (privateKey) addOwn(tenant, each, leaf, chainOf(leaf, bundle.certificates), privateKey, store);
-        else addPartner(tenant, each, leaf, chainOf(leaf, bundle.certificates), store);
+      for (const { leaf, privateKey } of parts) {
+        const chain = chainOf(leaf, bundle.certificates);
+        for (const each of addressesOf(leaf, address)) {
+          if (privateKey) addOwn(tenant, each, leaf, chain, privateKey, store);
+          else addPartner(tenant, each, leaf, chain, store);
+        }
       }
     });
     return {
@@ -44,7 +54,8 @@ export const importFile: Operation<'import'> = {
   },
 };
 
-function readPem(file: Buffer, password: string | undefined): Bundle {
+function readBundle(file: Buffer, password: string | undefined): Bundle {
+  if (isPkcs12(file)) return readP12(file, password ?? '');
   let certificates: Certificate[];
   try {
     certificates = parseCertificates(file);
@@ -52,17 +63,35 @@ function readPem(file: Buffer, password: string | undefined): Bundle {
     throw new KeyFault('import-unreadable');
   }
   if (certificates.length === 0) throw new KeyFault('import-unreadable');
-  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(file.toString('latin1')))
-    return { certificates, privateKey: undefined };
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(file.toString('latin1'))) return { certificates, privateKeys: [] };
   try {
-    return { certificates, privateKey: createPrivateKey({ key: file, passphrase: password ?? '' }) };
+    return { certificates, privateKeys: [createPrivateKey({ key: file, passphrase: password ?? '' })] };
   } catch {
     throw new KeyFault('import-password-wrong');
   }
 }
 
+/** A PFX begins with its version, INTEGER 3, where a certificate has a SEQUENCE; BER lengths come in every form. */
+function isPkcs12(file: Buffer): boolean {
+  return file[0] === 0x30 && file.subarray(2, 10).includes(Buffer.of(0x02, 0x01, 0x03));
+}
+
+function readP12(file: Buffer, password: string): Bundle {
+  try {
+    return readPkcs12(file, password);
+  } catch (error) {
+    const wrong = error instanceof SmimeError && error.code === 'wrong-password';
+    throw new KeyFault(wrong ? 'import-password-wrong' : 'import-unreadable');
+  }
+}
+
+function partsOf({ certificates, privateKeys }: Bundle): Part[] {
+  const keys = privateKeys.length > 0 ? privateKeys : [undefined];
+  return keys.map((privateKey) => ({ privateKey, leaf: leafOf(certificates, privateKey) }));
+}
+
 /** The private key's certificate; without a private key the first that is not a CA's. */
-function leafOf({ certificates, privateKey }: Bundle): Certificate {
+function leafOf(certificates: readonly Certificate[], privateKey: KeyObject | undefined): Certificate {
   const spki = privateKey && publicHalf(privateKey);
   const leaf = certificates.find((each) => (spki ? each.spki.equals(spki) : !each.isCa));
   if (!leaf) throw new KeyFault(privateKey ? 'import-mismatch' : 'import-unreadable');
