@@ -84,8 +84,8 @@ function fileSecret(file: string, directory: string): SlotSecret {
 
 function passphraseSecret(file: string | undefined): SlotSecret {
   if (file === undefined)
-    throw new SetupError('the passphrase is needed: --passphrase-file FILE, /dev/stdin to type it');
-  const bytes = passphraseBytes(readFileSync(file, 'utf8').replace(/\r?\n$/, ''));
+    throw new SetupError('the passphrase is needed: --passphrase-file FILE, - for standard input');
+  const bytes = passphraseBytes(readFileSync(file === '-' ? 0 : file, 'utf8').replace(/\r?\n$/, ''));
   if (bytes.length < leastPassphrase)
     throw new SetupError(`the passphrase must have at least ${leastPassphrase} characters`);
   return { bytes, development: false };

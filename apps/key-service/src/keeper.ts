@@ -171,7 +171,8 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       await turn;
     },
     slotFailed() {
-      reason = 'slot-unreadable';
+      // Unless something worse is known.
+      if (reason === 'waiting') reason = 'slot-unreadable';
     },
     seal,
     async close() {

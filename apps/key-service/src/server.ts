@@ -1,8 +1,7 @@
 // The key service's HTTP side: TLS 1.3 only, a client certificate always, no session to resume (a resumed one would skip the
 // check of the certificate), one operation per path, bounded bodies. Role and permission are judged before a body is read.
 
-import { randomUUID } from 'node:crypto';
-import { constants } from 'node:crypto';
+import { constants, randomUUID } from 'node:crypto';
 import { type Clock, codeOf, errors, SealpostError } from '@sealpost/core';
 import {
   type Installation,
@@ -39,7 +38,8 @@ export interface ServerOptions {
   readonly keeper: Keeper;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  onDenied(caller: Caller | undefined): void;
+  /** Somebody asked for what he may not have; `code` says which check refused. */
+  onDenied(caller: Caller | undefined, code: string): void;
 }
 
 export function buildServer(options: ServerOptions): FastifyInstance {
@@ -77,10 +77,10 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           callers.set(request, caller);
           return;
         }
-        options.onDenied(caller);
+        options.onDenied(caller, 'forbidden');
         telemetry.count('sealpost_key_calls_total', { role: caller?.role ?? 'none', outcome: 'denied' });
         await auditDenial(operation, caller);
-        answerFault(reply, new KeyFault('forbidden'));
+        return answerFault(reply, new KeyFault('forbidden'));
       },
       handler: async (request) => {
         const caller = callers.get(request);
@@ -105,7 +105,9 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       count('ok');
       return body;
     } catch (error) {
-      count(isDenial(error) ? 'denied' : 'failed');
+      const isDenied = denials.includes(faultCode(error));
+      if (isDenied) options.onDenied(caller, faultCode(error));
+      count(isDenied ? 'denied' : 'failed');
       throw error;
     }
   }
@@ -128,16 +130,26 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       case 'status':
         return keeper.status() as KeyAnswer<O>;
       case 'unseal':
-        return (await audited(operation, caller, {}, async () => {
-          const secret = passphraseBytes((request as KeyRequest<'unseal'>).passphrase);
-          await keeper.unseal('passphrase', secret).finally(() => secret.fill(0));
-          return keeper.status();
-        })) as KeyAnswer<O>;
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async () => {
+            const secret = passphraseBytes((request as KeyRequest<'unseal'>).passphrase);
+            await keeper.unseal('passphrase', secret).finally(() => secret.fill(0));
+            return keeper.status();
+          },
+        )) as KeyAnswer<O>;
       case 'seal':
-        return (await audited(operation, caller, {}, async () => {
-          await keeper.seal();
-          return keeper.status();
-        })) as KeyAnswer<O>;
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async () => {
+            await keeper.seal();
+            return keeper.status();
+          },
+        )) as KeyAnswer<O>;
       default:
         return (await onStore(operation as StoreOperation, request as never, caller)) as KeyAnswer<O>;
     }
@@ -149,8 +161,11 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     const { tenants } = config;
     const now = clock.now();
     if (!subject) return await run(request, { caller, store, tenants, now, note: () => undefined });
-    return await audited(operation, caller, subject(request, store), (note) =>
-      Promise.resolve(run(request, { caller, store, tenants, now, note })),
+    return await audited(
+      operation,
+      caller,
+      () => subject(request, store),
+      async (note) => run(request, { caller, store, tenants, now, note }),
     );
   }
 
@@ -158,16 +173,18 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   async function audited<T>(
     operation: string,
     caller: Caller,
-    subject: AuditSubject,
+    subjectOf: () => AuditSubject,
     run: (note: (more: AuditSubject) => void) => Promise<T>,
   ): Promise<T> {
     const request = randomUUID();
     const common = { operation, request, actor: actorOf(caller) };
     const write = (entry: Omit<AuditEntry, 'at' | keyof typeof common>) =>
       keeper.journal().append({ at: clock.now(), ...common, ...entry });
-    await write({ kind: 'intent', ...subject });
-    let noted: AuditSubject = subject;
+    let noted: AuditSubject = {};
     try {
+      // A request that cannot even be named is refused before there is an intent; its outcome is on record all the same.
+      noted = subjectOf();
+      await write({ kind: 'intent', ...noted });
       const result = await run((more) => {
         noted = { ...noted, ...more };
       });
@@ -195,10 +212,6 @@ function actorOf({ role, name, fingerprint }: Caller) {
   return { role, name, certificate: fingerprint };
 }
 
-function isDenial(error: unknown): boolean {
-  return faultCode(error) === 'key-denied' || (error instanceof KeyFault && error.code === 'forbidden');
-}
-
 function faultCode(error: unknown): string {
   return error instanceof KeyFault ? error.code : codeOf(error);
 }
@@ -215,6 +228,15 @@ function asFault(error: unknown): KeyFault | SealpostError {
   return new SealpostError('internal', error);
 }
 
+/** What an honest and whole installation never hears. */
+const denials: readonly string[] = [
+  'forbidden',
+  'key-denied',
+  'ticket-invalid',
+  'envelope-mismatch',
+  'passphrase-wrong',
+];
+
 /** HTTP status of the pipeline's codes; a client goes by the code. */
 function statusOf(error: KeyFault | SealpostError): number {
   if (error instanceof KeyFault) return keyFaults[error.code][0];
@@ -223,6 +245,6 @@ function statusOf(error: KeyFault | SealpostError): number {
   return errors[error.code].action === 'retry' ? 503 : 403;
 }
 
-function answerFault(reply: FastifyReply, error: KeyFault | SealpostError): void {
-  reply.code(statusOf(error)).send({ code: error.code, text: error.message });
+function answerFault(reply: FastifyReply, error: KeyFault | SealpostError): FastifyReply {
+  return reply.code(statusOf(error)).send({ code: error.code, text: error.message });
 }

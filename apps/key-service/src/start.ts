@@ -29,7 +29,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     keeper,
     clock,
     telemetry,
-    onDenied: (caller) => log.event('key.denied', { role: caller?.role ?? 'none' }),
+    onDenied: (caller, reason) => log.event('key.denied', { source: caller?.role ?? 'none', reason }),
   });
   await server.listen({ host: config.keyServer.listen.host, port: config.keyServer.listen.port });
 

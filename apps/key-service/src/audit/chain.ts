@@ -47,15 +47,9 @@ export interface AuditEntry {
 /** The next line with its line feed, and the head after it. */
 export function chainLine(entry: AuditEntry, head: ChainHead): { line: string; head: ChainHead } {
   const seq = head.seq + 1;
-  const { at, ...rest } = entry;
-  const body = JSON.stringify({
-    v: recordVersion,
-    suite: recordSuite,
-    seq,
-    at: at.toISOString(),
-    prev: head.hash,
-    ...rest,
-  });
+  const { at, kind, operation, ...rest } = entry;
+  const start = { v: recordVersion, suite: recordSuite, seq, at: at.toISOString(), prev: head.hash };
+  const body = JSON.stringify({ ...start, kind, operation, ...rest });
   const hash = hashOf(body.slice(0, -1));
   return { line: `${body.slice(0, -1)},"hash":"${hash}"}\n`, head: { seq, hash } };
 }

@@ -57,10 +57,18 @@ export function verifiedTicket(bytes: Buffer, kind: TicketKind, verifier: Ticket
 
 /** What a ticket claims to be about, for the audit log too: bounded and of the right form, but not proven. */
 export function namedBy(bytes: Buffer): { tenant: string; message: string } {
-  const [, tenant, id] = readFrame(bytes, leadingFields).fields.map((field) => field.toString('latin1'));
+  const [, tenant, id] = leading(bytes).map((field) => field.toString('latin1'));
   if (!tenant || !id || !/^[a-z][a-z0-9-]{0,62}$/.test(tenant) || !/^[a-z0-9-]{1,80}$/.test(id))
     throw fail('ticket-invalid');
   return { tenant, message: id };
+}
+
+function leading(bytes: Buffer): readonly Buffer[] {
+  try {
+    return readFrame(bytes, leadingFields).fields;
+  } catch {
+    throw fail('ticket-invalid');
+  }
 }
 
 function ticketKey(spki: Buffer): X509Certificate['publicKey'] {

@@ -29,7 +29,7 @@ interface Cost {
 /** The second recommended option of RFC 9106 §4: 64 MiB, 3 passes, 4 lanes; some 0.15 s here. */
 const passphraseCost: Cost = { memory: 64 * 1024, passes: 3, parallelism: 4 };
 const noCost: Cost = { memory: 0, passes: 0, parallelism: 0 };
-/** A store that somebody else wrote must not make the service take all memory: 1 GiB, 16 passes. */
+/** A store that somebody else wrote must not make the service take all memory: 1 GiB, 16 passes. Least: RFC 9106 §3.1. */
 const highestCost: Cost = { memory: 1024 * 1024, passes: 16, parallelism: 64 };
 
 const derive = promisify(argon2);
@@ -51,7 +51,7 @@ export async function makeSlot(kind: SlotKind, secret: Buffer, root: Buffer, sto
 export async function openSlot(slot: Slot, secret: Buffer, storeId: string): Promise<Buffer | undefined> {
   if (slot.bytes[0] !== slotVersion || slot.bytes[1] !== slotSuite) throw fail('version-unsupported');
   const [salt, costs, wrapped] = readFrame(slot.bytes, 3).fields as [Buffer, Buffer, Buffer];
-  const cost = readCost(costs);
+  const cost = readCost(costs, slot.kind);
   const key = await slotKey(slot.kind, secret, salt, cost);
   try {
     return unbox(key, wrapped, bound(slot.kind, salt, cost, storeId));
@@ -84,15 +84,18 @@ function costField({ memory, passes, parallelism }: Cost): Buffer {
   return bytes;
 }
 
-function readCost(bytes: Buffer): Cost {
+function readCost(bytes: Buffer, kind: SlotKind): Cost {
   if (bytes.length !== 12) throw fail('sealed-malformed');
   const cost = {
     memory: bytes.readUInt32BE(0),
     passes: bytes.readUInt32BE(4),
     parallelism: bytes.readUInt32BE(8),
   };
-  const tooHigh =
-    cost.memory > highestCost.memory || cost.passes > highestCost.passes || cost.parallelism > highestCost.parallelism;
-  if (tooHigh) throw fail('sealed-malformed');
+  const isOutside =
+    (kind === 'passphrase' && (cost.memory < 8 * cost.parallelism || cost.passes < 1 || cost.parallelism < 1)) ||
+    cost.memory > highestCost.memory ||
+    cost.passes > highestCost.passes ||
+    cost.parallelism > highestCost.parallelism;
+  if (isOutside) throw fail('sealed-malformed');
   return cost;
 }

@@ -1,0 +1,187 @@
+// Every operation asked for with every credential, held against the one table; and the table against its page.
+
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type KeyOperation, keyOperations } from '@sealpost/service';
+import { type Certificate, type CertificateProfile, issueCertificate } from '@sealpost/smime';
+import type { Authority } from '../src/authority/authority.ts';
+import type { ClientRole } from '../src/authority/service-authority.ts';
+import { openKeeper } from '../src/keeper.ts';
+import { permissions } from '../src/permissions.ts';
+import { readSlotFile } from '../src/vault/slot-file.ts';
+import { type RunningKeyService, runKeyService } from './running-key-service.ts';
+
+const roles: readonly ClientRole[] = ['ingress', 'crypto-worker', 'egress', 'operator'];
+const operations = Object.keys(keyOperations) as KeyOperation[];
+
+interface Credential {
+  readonly certificate: Certificate;
+  readonly key: KeyObject;
+}
+
+let service: RunningKeyService;
+const odd = new Map<string, Credential>();
+
+before(async () => {
+  service = await runKeyService({
+    async prepare(directory, config) {
+      const keeper = await openKeeper({ config, clock: { now: () => new Date() }, log: { event: () => undefined } });
+      await keeper.unseal('file', readSlotFile(join(directory, 'root')).bytes);
+      for (const [name, credential] of oddCredentials(keeper.store().serviceAuthority)) odd.set(name, credential);
+      await keeper.close();
+    },
+  });
+});
+
+after(() => service[Symbol.asyncDispose]());
+
+/** Certificates that must open nothing. */
+function oddCredentials(ca: Authority): Map<string, Credential> {
+  const { privateKey: key, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const yearMs = 365 * 86_400_000;
+  const issue = (uris: readonly string[], profile: CertificateProfile = 'tls-client', lifeMs = yearMs, more = {}) => ({
+    key,
+    certificate: ca.issue({ subject: { commonName: 'odd' }, uris, publicKey, profile, ...more }, lifeMs),
+  });
+  const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const foreignCa = issueCertificate({
+    subject: { commonName: 'Sealpost service CA', organization: 'Sealpost' },
+    publicKey: own.publicKey,
+    notBefore: new Date(Date.now() - 60_000),
+    notAfter: new Date(Date.now() + yearMs),
+    profile: 'ca',
+    issuer: { certificate: 'self', privateKey: own.privateKey },
+  });
+  const foreign = issueCertificate({
+    subject: { commonName: 'operator' },
+    uris: ['sealpost://person/operator/default'],
+    publicKey,
+    notBefore: new Date(Date.now() - 60_000),
+    notAfter: new Date(Date.now() + yearMs),
+    profile: 'tls-client',
+    issuer: { certificate: foreignCa, privateKey: own.privateKey },
+  });
+  return new Map([
+    ['of a ticket key', issue(['sealpost://ticket/crypto-worker/one'], 'ticket')],
+    ['of a ticket key with a client purpose', issue(['sealpost://ticket/crypto-worker/one'])],
+    ['of a server', issue(['sealpost://person/operator/one'], 'tls-server')],
+    ['that has expired', issue(['sealpost://person/operator/one'], 'tls-client', -60_000)],
+    ['of a foreign CA with our names', { key, certificate: foreign }],
+    ['of an unknown role', issue(['sealpost://service/auditor/one'])],
+    ['of a role in another case', issue(['sealpost://person/Operator/one'])],
+    ['of a service that calls itself operator', issue(['sealpost://service/operator/one'])],
+    ['of a person that calls itself worker', issue(['sealpost://person/crypto-worker/one'])],
+    ['of two roles', issue(['sealpost://service/ingress/one', 'sealpost://person/operator/one'])],
+    [
+      'with a host name beside',
+      issue(['sealpost://person/operator/one'], 'tls-client', yearMs, { dnsNames: ['x.test'] }),
+    ],
+    ['with a path beside', issue(['sealpost://person/operator/one/two'])],
+    ['without a name', issue([])],
+  ]);
+}
+
+/** HTTP status and code, or `no connection` when TLS lets nobody in. */
+function ask(operation: string, tls: object): Promise<string> {
+  return new Promise((resolve) => {
+    const asked = request(
+      {
+        host: '127.0.0.1',
+        port: service.port,
+        path: `/v1/${operation}`,
+        method: 'POST',
+        agent: false,
+        ca: readFileSync(service.config.keyService.caFile),
+        headers: { 'content-type': 'application/json' },
+        ...tls,
+      },
+      (response) => {
+        let text = '';
+        response.on('data', (part: Buffer) => (text += part.toString()));
+        response.on('end', () =>
+          resolve(response.statusCode === 200 ? '200' : `${response.statusCode} ${JSON.parse(text).code}`),
+        );
+        response.on('error', () => resolve('no connection'));
+      },
+    );
+    asked.on('error', () => resolve('no connection'));
+    // Wrong on purpose: what is refused for its form was let in, and nothing is changed.
+    asked.end('{"unknown":true}');
+  });
+}
+
+function credentialOf(role: string): object {
+  const { credentials, passphraseFile } = service.config.keyService;
+  return {
+    cert: readFileSync(join(credentials, `${role}.crt`)),
+    key: readFileSync(join(credentials, `${role}.key`)),
+    passphrase: readFileSync(passphraseFile ?? '', 'utf8').trim(),
+  };
+}
+
+test('each role may do exactly what the table says', async () => {
+  for (const operation of operations) {
+    for (const role of roles) {
+      const answer = await ask(operation, credentialOf(role));
+      const expected = permissions[operation].includes(role) ? '400 request-malformed' : '403 forbidden';
+      assert.equal(answer, expected, `${operation} by ${role}`);
+    }
+  }
+});
+
+test('what is not in the table is refused to everybody', async () => {
+  for (const path of ['', 'export', 'lease/', 'LEASE', '../v1/lease', 'lease?x=1&y', '%6cease%00', 'status/..']) {
+    for (const role of roles) {
+      const answer = await ask(path, credentialOf(role));
+      assert.match(answer, /^(404 not-found|403 forbidden|400 request-malformed)$/, `${path} by ${role}`);
+      assert.notEqual(answer, '200');
+    }
+  }
+});
+
+test('without a certificate there is no connection', async () => {
+  for (const operation of operations) assert.equal(await ask(operation, {}), 'no connection');
+});
+
+test("the key service's own certificate is no credential", async () => {
+  assert.equal(await ask('status', credentialOf('key-service')), 'no connection');
+});
+
+test('certificates that were made for something else open nothing', async () => {
+  assert.equal(odd.size, 13);
+  for (const [name, { certificate, key }] of odd) {
+    const tls = { cert: pem(certificate), key: key.export({ format: 'pem', type: 'pkcs8' }) };
+    for (const operation of ['status', 'lease', 'identity-add'] as const) {
+      assert.match(
+        await ask(operation, tls),
+        /^(no connection|403 forbidden)$/,
+        `${operation} with a certificate ${name}`,
+      );
+    }
+  }
+});
+
+test('refusals stand in the audit log with the certificate that was shown', async () => {
+  await ask('lease', credentialOf('ingress'));
+  const log = readFileSync(service.config.keyServer.audit.file, 'utf8');
+  assert.match(
+    log,
+    /"kind":"event","operation":"lease",[^\n]*"actor":\{"role":"ingress","name":"default","certificate":"[0-9a-f]{64}"\}[^\n]*"result":"forbidden"|"result":"forbidden","actor":\{"role":"ingress"/,
+  );
+});
+
+test('docs/key-management.md shows this table', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/key-management.md'), 'utf8');
+  for (const operation of operations) {
+    const cells = roles.map((role) => (permissions[operation].includes(role) ? 'yes' : '–'));
+    assert.ok(page.includes(`| \`${operation}\` | ${cells.join(' | ')} |`), `row of ${operation}`);
+  }
+});
+
+function pem({ der }: Certificate): string {
+  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`;
+}
