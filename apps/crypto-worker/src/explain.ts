@@ -42,31 +42,30 @@ export async function explainMain(args: string[]): Promise<void> {
   try {
     const explanation = await explain({
       certificates: keys,
-      tenant,
+      tenant: tenant.id,
+      policy: tenant.policy,
       direction: options.direction,
       from: options.from,
       to: options.to,
       message: readFileSync(options.file),
       now: new Date(),
     });
-    process.stdout.write(options.json ? `${JSON.stringify(asJson(explanation), null, 2)}\n` : asTable(explanation));
+    process.stdout.write(
+      options.json ? `${JSON.stringify(explanationJson(explanation), null, 2)}\n` : explanationTable(explanation),
+    );
   } finally {
     await keys.close();
   }
 }
 
-export interface Question {
-  readonly certificates: FactSources['certificates'];
-  readonly tenant: TenantConfig;
-  readonly direction: Direction;
+export interface Question extends Pick<FactSources, 'certificates' | 'tenant' | 'policy' | 'direction' | 'now'> {
   readonly from: string;
   readonly to: readonly string[];
   readonly message: Buffer;
-  readonly now: Date;
 }
 
 export async function explain(question: Question): Promise<Explanation> {
-  const { tenant, direction, from, to, now } = question;
+  const { tenant, direction, from, to } = question;
   const message = withCrlf(question.message);
   const classification = classificationOf(message);
   const envelope: Envelope = {
@@ -76,16 +75,8 @@ export async function explain(question: Question): Promise<Explanation> {
     eightBit: false,
     smtpUtf8: false,
   };
-  const gathered = await gatherFacts({
-    certificates: question.certificates,
-    tenant: tenant.id,
-    policy: tenant.policy,
-    direction,
-    envelope,
-    classification,
-    now,
-  });
-  return { ...gathered, tenant: tenant.id, classification, envelope, plan: decide(gathered.facts) };
+  const gathered = await gatherFacts({ ...question, envelope, classification });
+  return { ...gathered, tenant, classification, envelope, plan: decide(gathered.facts) };
 }
 
 interface Options {
@@ -131,7 +122,7 @@ function withCrlf(bytes: Buffer): Buffer {
   return Buffer.from(bytes.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1');
 }
 
-function asJson({ facts, plan, classification, tenant, envelope, candidates }: Explanation): object {
+export function explanationJson({ facts, plan, classification, tenant, envelope, candidates }: Explanation): object {
   const certificates = [...candidates].map(([address, list]) => ({ address, certificates: list.map(describe) }));
   const recipients = envelope.recipients.map(({ address }) => address);
   return { tenant, recipients, classification, facts, certificates, plan };
@@ -148,7 +139,7 @@ function describe({ record, certificate, refusal }: Candidate): object {
   };
 }
 
-function asTable({ facts, plan, classification, tenant, envelope, candidates }: Explanation): string {
+export function explanationTable({ facts, plan, classification, tenant, envelope, candidates }: Explanation): string {
   const address = (at: number): string => envelope.recipients[at]?.address ?? '';
   const rows: [string, string][] = [
     ['tenant', tenant],

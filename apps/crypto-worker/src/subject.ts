@@ -3,8 +3,8 @@
 
 /** Longest first line that a tag is put into; beyond it the field is folded after the tag (RFC 5322 §2.1.1 allows 998). */
 const maxTaggedLine = 900;
-/** UTF-8 bytes of one encoded word: 75 characters with its frame (RFC 2047 §2). */
-const encodedWordBytes = 45;
+/** UTF-8 bytes of one encoded word: with its frame and the field name, a line of at most 76 characters (RFC 2047 §2). */
+const encodedWordBytes = 39;
 
 /** A Subject field, `raw` with its line end, without any of the tags; the same bytes where it has none. */
 export function withoutTags(raw: Buffer, value: string, tags: readonly string[]): Buffer {

@@ -5,9 +5,17 @@
 import { Worker as Thread } from 'node:worker_threads';
 
 /** Longest synchronous piece of work that is still believed to end: a 50 MB message takes a slow machine below 3 s. */
-export const overrunMs = 30_000;
+const overrunMs = 30_000;
 /** How often a thread that is not blocked says so. */
 const beatMs = 500;
+
+/** What both threads look at: the time of the last beat and the number of jobs in hand, at their places in `shared`. */
+export interface Watched {
+  readonly shared: BigInt64Array;
+  readonly limitMs: number;
+}
+export const beatAt = 0;
+export const jobsAt = 1;
 
 export interface Watchdog {
   /** Counts `work` as a job in hand until it settles. */
@@ -17,24 +25,24 @@ export interface Watchdog {
 
 /** Watches this process; `limitMs` is for tests. */
 export function watchdog(limitMs: number = overrunMs): Watchdog {
-  // [0] time of the last beat, [1] jobs in hand.
   const shared = new BigInt64Array(new SharedArrayBuffer(16));
   const beat = (): void => {
-    Atomics.store(shared, 0, BigInt(Date.now()));
+    Atomics.store(shared, beatAt, BigInt(Date.now()));
   };
   beat();
-  const timer = setInterval(beat, beatMs);
+  const timer = setInterval(beat, Math.min(beatMs, limitMs / 4));
   timer.unref();
-  const thread = new Thread(watcher, { eval: true, workerData: { shared, limitMs, pid: process.pid } });
+  const watched: Watched = { shared, limitMs };
+  const thread = new Thread(new URL('./watchdog-thread.ts', import.meta.url), { workerData: watched, execArgv: [] });
   thread.unref();
   return {
     async watch(work) {
       beat();
-      Atomics.add(shared, 1, 1n);
+      Atomics.add(shared, jobsAt, 1n);
       try {
         return await work();
       } finally {
-        Atomics.sub(shared, 1, 1n);
+        Atomics.sub(shared, jobsAt, 1n);
       }
     },
     async stop() {
@@ -43,12 +51,3 @@ export function watchdog(limitMs: number = overrunMs): Watchdog {
     },
   };
 }
-
-/** Runs in the second thread. SIGKILL, because a blocked event loop runs no signal handler. */
-const watcher = `
-const { workerData: { shared, limitMs, pid } } = require('node:worker_threads');
-setInterval(() => {
-  const silentMs = Date.now() - Number(Atomics.load(shared, 0));
-  if (Atomics.load(shared, 1) > 0n && silentMs > limitMs) process.kill(pid, 'SIGKILL');
-}, Math.min(1000, limitMs / 4));
-`;

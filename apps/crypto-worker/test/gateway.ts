@@ -12,7 +12,6 @@ import {
   type EventFields,
   type EventName,
   envelopeHash,
-  type Handler,
   type Log,
   type MessageId,
   newMessageId,
@@ -97,8 +96,8 @@ export interface Gateway extends AsyncDisposable {
   /** Waits for the end of a job: its deliveries, or its quarantine entry. */
   settled(id: MessageId): Promise<Settled>;
   deliveries(id: MessageId): Promise<Delivered[]>;
-  /** Runs the worker in this process with another handler around its own. */
-  run(wrap?: (handle: Handler<CryptoJob>) => Handler<CryptoJob>): void;
+  /** Runs the worker in this process; `changed` takes the place of some of its parts. */
+  run(changed?: Partial<Worker>): void;
   release(job: CryptoJob): Promise<boolean>;
   stopWorker(): Promise<void>;
 }
@@ -230,8 +229,8 @@ export async function startGateway(clock: Clock = { now: () => new Date() }): Pr
     },
     settled,
     deliveries,
-    run(wrap = (handle) => handle) {
-      consumer = stage.consume(wrap(cryptoHandler(worker)), {
+    run(changed = {}) {
+      consumer = stage.consume(cryptoHandler({ ...worker, ...changed }), {
         concurrency: 2,
         queue: { maxAgeHours: 120, quarantine: { days: 30, maxMessages: 100, maxBytes: 1e9 } },
         blobs,

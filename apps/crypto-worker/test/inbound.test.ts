@@ -4,8 +4,7 @@
 import assert from 'node:assert/strict';
 import type { KeyObject } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import type { CertificateRecord } from '@sealpost/core';
-import { tenantId } from '@sealpost/core';
+import { type CertificateRecord, tenantId } from '@sealpost/core';
 import { memoryKeyService } from '@sealpost/testkit';
 import { beta, type Delivered, type Gateway, startGateway, usualPolicy } from './gateway.ts';
 import { encrypted, signed } from './openssl.ts';
@@ -157,6 +156,13 @@ test('broken CMS and a damaged ciphertext go on unchanged, all with the result h
   const found = read((await receive(broken))[0]);
   assert.equal(found.result, 'v=1; result=broken; encrypted=no; signed=no; problem=malformed-cms');
   assert.equal(found.below, head + broken);
+
+  const body = encrypted(entity, [bob.certificate]);
+  const lines = body.split('\r\n');
+  const damaged = lines.toSpliced(8, 2).join('\r\n');
+  const unread = read((await receive(damaged))[0]);
+  assert.match(unread.result, /^v=1; result=(undecryptable|broken); /);
+  assert.equal(unread.below, head + damaged);
 });
 
 test('plain mail passes byte for byte; forged fields and tags are taken out of any mail first', async () => {

@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { CertificateRecord } from '@sealpost/core';
+import { type CertificateRecord, tenantId } from '@sealpost/core';
 import { parseMailboxes, readHeaders } from '@sealpost/smime';
+import { memoryKeyService } from '@sealpost/testkit';
 import { alpha, type Delivered, type Gateway, startGateway, usualPolicy } from './gateway.ts';
 import { keyPem, openssl, pem } from './openssl.ts';
 
@@ -26,18 +27,13 @@ function partner(address: string, algorithm: 'rsa' | 'ec' = 'rsa', notAfter?: Da
   return elsewhere.decryption;
 }
 
-function verifySigned(message: Buffer, signer = 'alice@alpha.test'): string {
-  const authority = pem(gateway.keys.authority(alpha).certificate.der);
-  const content = openssl(['cms', '-verify', '-in', '@mail', '-CAfile', '@ca', '-purpose', 'smimesign'], {
+/** The content, if OpenSSL finds the signature good and made with a certificate of the tenant's CA. */
+function verifySigned(message: Buffer): string {
+  const ca = pem(gateway.keys.authority(alpha).certificate.der);
+  return openssl(['cms', '-verify', '-in', '@mail', '-CAfile', '@ca', '-purpose', 'smimesign'], {
     mail: message,
-    ca: authority,
-  });
-  const certificate = openssl(['cms', '-verify', '-in', '@mail', '-CAfile', '@ca', '-signer', '/dev/null', '-noout'], {
-    mail: message,
-    ca: authority,
-  });
-  assert.equal(certificate.length, content.length, signer);
-  return content.toString();
+    ca,
+  }).toString();
 }
 
 function decrypt(message: Buffer, { certificate, keyId }: CertificateRecord): Buffer {
@@ -112,9 +108,9 @@ test('the newest valid certificate is used; an expired duplicate does not stand 
 
 test('a recipient whose only certificate expired or has no path is one without certificate; a pinned one needs no path', async () => {
   partner('gone@partner.test', 'rsa', new Date(Date.now() - 60_000));
-  const stranger = await strangers('stranger@partner.test');
-  gateway.keys.addCertificate(alpha, { ...stranger, address: 'stranger@partner.test', pinned: false });
-  gateway.keys.addCertificate(alpha, { ...stranger, address: 'pinned@partner.test', pinned: true });
+  const unknown = stranger('stranger@partner.test');
+  gateway.keys.addCertificate(alpha, { ...unknown, address: 'stranger@partner.test', pinned: false });
+  gateway.keys.addCertificate(alpha, { ...unknown, address: 'pinned@partner.test', pinned: true });
   const to = ['gone@partner.test', 'stranger@partner.test', 'pinned@partner.test'];
   const deliveries = await gateway.send({ direction: 'outbound', to, message: mail });
   const encrypted = deliveries.filter(({ message }) => message.includes('enveloped-data'));
@@ -122,9 +118,7 @@ test('a recipient whose only certificate expired or has no path is one without c
 });
 
 /** A certificate of another CA than any that the tenant trusts. */
-async function strangers(address: string): Promise<Pick<CertificateRecord, 'certificate' | 'chain'>> {
-  const { memoryKeyService } = await import('@sealpost/testkit');
-  const { tenantId } = await import('@sealpost/core');
+function stranger(address: string): CertificateRecord {
   const elsewhere = memoryKeyService({ now: () => new Date() });
   return elsewhere.addIdentity(tenantId('other'), address, { algorithm: 'rsa' }).decryption;
 }
