@@ -21,7 +21,7 @@ export interface Admission {
   ownerOf(fields: readonly HeaderField[], recipients: readonly string[]): Owner;
 }
 
-export interface Owner {
+interface Owner {
   readonly tenant: TenantId;
   /** The author's address; the empty string where none was demanded. */
   readonly headerFrom: string;

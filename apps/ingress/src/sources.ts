@@ -15,7 +15,7 @@ export interface Client {
   readonly certificate?: string;
 }
 
-export interface Source {
+interface Source {
   readonly name: string;
   readonly normaliseBareLf: boolean;
   /** Lower-case name of the field that names the tenant. It is as good as a password here, so it does not travel on. */
