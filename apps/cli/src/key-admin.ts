@@ -9,6 +9,6 @@ export async function withKeyAdmin<T>(options: InstallationOptions, use: (admin:
   try {
     return await use(admin);
   } finally {
-    await admin.close();
+    admin.close();
   }
 }

@@ -1,7 +1,7 @@
 // The `sealpost` command. Each command is a file in commands/; this one lists them and turns errors into one line and an exit code.
 
-import { SealpostError } from '@sealpost/core';
-import { KeyFault } from '@sealpost/service';
+import { SealpostError, SetupError } from '@sealpost/core';
+import { ConfigError, KeyFault } from '@sealpost/service';
 import { Command, CommanderError } from 'commander';
 import { addConfigCommands } from './commands/config.ts';
 import { addExplainCommand } from './commands/explain.ts';
@@ -36,7 +36,10 @@ try {
 /** Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof UsageError || error instanceof KeyFault || error instanceof SealpostError) {
+  const isExplained = [UsageError, KeyFault, SealpostError, SetupError, ConfigError].some(
+    (kind) => error instanceof kind,
+  );
+  if (isExplained && error instanceof Error) {
     process.stderr.write(`sealpost: ${error.message}\n`);
     return 1;
   }

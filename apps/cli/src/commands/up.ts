@@ -8,7 +8,7 @@ import type { Command } from 'commander';
 import { defaultDirectory } from '../installation.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { printJson, printTable } from '../output.ts';
-import { type DemoResult, demoTenants, startDemoWorld } from '../up/demo.ts';
+import { type DemoResult, type DemoWorld, demoTenants, startDemoWorld } from '../up/demo.ts';
 import { type Gateway, startGateway } from '../up/gateway.ts';
 import { type Layout, layoutOf } from '../up/layout.ts';
 import { type Asked, hostPort, tenantOf } from '../up/settings.ts';
@@ -63,44 +63,44 @@ async function serve(options: Options, directory: string): Promise<void> {
 }
 
 async function demonstrate(options: Options): Promise<void> {
-  const stopping = untilStopped();
   const directory = options.once ? mkdtempSync(join(tmpdir(), 'sealpost-once-')) : defaultDirectory;
-  const world = await startDemoWorld();
-  const asked = {
-    tenants: demoTenants,
-    workers: options.workers ?? 1,
-    nextHopExternal: world.internet,
-    nextHopInternal: world.mailbox,
-  };
   const layout = layoutOf(directory);
-  const gateway = await startGateway(layout, asked, progress);
-  let result: DemoResult;
+  const world = await startDemoWorld();
   try {
-    progress('sending one message from alice@alpha.test to bob@beta.test');
-    result = await runDemo(world, gateway, layout);
-    if (options.json) printJson(result);
-    else show(result);
-    if (!options.once) {
-      announce(gateway, directory);
-      await stopping;
-    }
+    const result = await showDemo(world, layout, options);
+    if (!result.ok) throw new UsageError(`a step did not hold; the logs in ${layout.logs} tell why`);
+    if (options.once) rmSync(directory, { recursive: true, force: true });
   } finally {
-    progress('stopping');
-    await gateway.stop();
     await world.close();
-  }
-  if (options.once && result.ok) rmSync(directory, { recursive: true, force: true });
-  if (!result.ok) {
-    progress(`a step did not hold; logs are in ${layout.logs}`);
-    process.exitCode = 1;
   }
 }
 
-function runDemo(
-  world: Awaited<ReturnType<typeof startDemoWorld>>,
-  { settings }: Gateway,
-  layout: Layout,
-): Promise<DemoResult> {
+/** Starts the gateway, sends the message, prints what happened; stays up until it is stopped unless it is for once. */
+async function showDemo(world: DemoWorld, layout: Layout, options: Options): Promise<DemoResult> {
+  const stopping = untilStopped();
+  const hops = { nextHopExternal: world.internet, nextHopInternal: world.mailbox };
+  const gateway = await startGateway(
+    layout,
+    { tenants: demoTenants, workers: options.workers ?? 1, ...hops },
+    progress,
+  );
+  try {
+    progress('sending one message from alice@alpha.test to bob@beta.test');
+    const result = await runDemo(world, gateway, layout);
+    if (options.json) printJson(result);
+    else show(result);
+    if (!options.once) {
+      announce(gateway, layout.root);
+      await stopping;
+    }
+    return result;
+  } finally {
+    progress('stopping');
+    await gateway.stop();
+  }
+}
+
+function runDemo(world: DemoWorld, { settings }: Gateway, layout: Layout): Promise<DemoResult> {
   const { outbound, inbound } = settings.ports;
   return withKeyAdmin({ dir: layout.root }, (admin) =>
     world.run({ outbound: loopback(outbound), inbound: loopback(inbound), layout, admin }),

@@ -53,8 +53,8 @@ export async function startDemoWorld(): Promise<DemoWorld> {
   const internet = await startSmtpSink();
   const mailbox = await startSmtpSink();
   return {
-    internet,
-    mailbox,
+    internet: addressOf(internet),
+    mailbox: addressOf(mailbox),
     async run({ outbound, inbound, layout, admin }) {
       await introduce(admin);
       const started = performance.now();
@@ -189,6 +189,10 @@ function filesWith(text: string, directories: readonly string[]): string[] {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => readFileSync(file).includes(text));
+}
+
+function addressOf({ host, port }: SmtpSink): HostPort {
+  return { host, port };
 }
 
 function pem(certificates: readonly Buffer[]): Buffer {

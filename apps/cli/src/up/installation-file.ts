@@ -17,14 +17,14 @@ export interface Secrets {
   readonly logKeyFile: string;
 }
 
-/** Random secrets, made once and kept. The root file opens the key store: this is a development slot and is marked as one. */
+/** Random secrets, made once and kept. The root file is left to the key service, which marks a store that it made it for. */
 export function makeSecrets(layout: Layout): Secrets {
   const secret = (name: string): string => {
     const file = join(layout.secrets, name);
     if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString('hex'), { mode: 0o600, flag: 'wx' });
     return file;
   };
-  return { passphraseFile: secret('passphrase'), rootFile: secret('root'), logKeyFile: secret('log') };
+  return { passphraseFile: secret('passphrase'), rootFile: join(layout.secrets, 'root'), logKeyFile: secret('log') };
 }
 
 export interface ListenerTls {
@@ -69,11 +69,17 @@ export function writeInstallation(layout: Layout, settings: Settings, secrets: S
       egress: listen(ports.egressHttp),
       keyService: listen(ports.keyServiceHttp),
     },
+    ...telemetryOf(process.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),
     log: { hashKeyFile: secrets.logKeyFile },
   };
   const note =
     '# Written by `sealpost up` at each start; changes here are lost. For production see docs/configuration.md.\n';
   writeFileSync(layout.config, note + stringify(installation), { mode: 0o600 });
+}
+
+/** The variable that OpenTelemetry's own documentation names for this. */
+function telemetryOf(otlpUrl: string | undefined) {
+  return otlpUrl ? { telemetry: { otlpUrl } } : {};
 }
 
 /** Several tenants behind one loopback are told apart by their own loopback addresses: 127.0.0.1, 127.0.0.2, … */
@@ -82,12 +88,18 @@ function sourceOf(tenant: Tenant, tenants: readonly Tenant[]) {
   return { name: `loopback-${tenant.id}`, tenant: tenant.id, networks, domains: [tenant.domain], knock: false };
 }
 
-/** Mail to our own domains goes inside, everything else outside; a direction without a next hop waits in the queue. */
+/**
+ * Mail to our own domain goes inside, everything else outside; what has no next hop waits in the queue. Between several tenants
+ * mail goes over the outside: the other one's inbound listener has to open it.
+ */
 function routesOf({ tenants, nextHopInternal, nextHopExternal }: Settings) {
   const route = (name: string, nextHop: HostPort | undefined, rest: object) =>
     nextHop ? [{ name, nextHop, tls: 'opportunistic', ...rest }] : [];
   return [
-    ...route('internal', nextHopInternal, { domains: tenants.map(({ domain }) => domain) }),
+    ...route('internal', nextHopInternal, {
+      domains: tenants.map(({ domain }) => domain),
+      ...(tenants.length > 1 ? { direction: 'inbound' } : {}),
+    }),
     ...route('external', nextHopExternal, {}),
   ];
 }

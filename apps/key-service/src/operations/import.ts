@@ -85,16 +85,19 @@ function readP12(file: Buffer, password: string): Bundle {
   }
 }
 
+/** The certificate of each private key; without private keys every one that is not a CA's: partners may send several. */
 function partsOf({ certificates, privateKeys }: Bundle): Part[] {
-  const keys = privateKeys.length > 0 ? privateKeys : [undefined];
-  return keys.map((privateKey) => ({ privateKey, leaf: leafOf(certificates, privateKey) }));
+  if (privateKeys.length > 0)
+    return privateKeys.map((privateKey) => ({ privateKey, leaf: leafOf(certificates, privateKey) }));
+  const leaves = certificates.filter(({ isCa }) => !isCa);
+  if (leaves.length === 0) throw new KeyFault('import-unreadable');
+  return leaves.map((leaf) => ({ leaf, privateKey: undefined }));
 }
 
-/** The private key's certificate; without a private key the first that is not a CA's. */
-function leafOf(certificates: readonly Certificate[], privateKey: KeyObject | undefined): Certificate {
-  const spki = privateKey && publicHalf(privateKey);
-  const leaf = certificates.find((each) => (spki ? each.spki.equals(spki) : !each.isCa));
-  if (!leaf) throw new KeyFault(privateKey ? 'import-mismatch' : 'import-unreadable');
+function leafOf(certificates: readonly Certificate[], privateKey: KeyObject): Certificate {
+  const spki = publicHalf(privateKey);
+  const leaf = certificates.find((each) => each.spki.equals(spki));
+  if (!leaf) throw new KeyFault('import-mismatch');
   return leaf;
 }
 
