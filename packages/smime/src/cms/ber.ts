@@ -159,5 +159,6 @@ export function toDefinite(node: DerNode, depth = 0): Buffer {
   const cursor = new BerCursor(node.content);
   const parts: Buffer[] = [];
   while (!cursor.done) parts.push(toDefinite(cursor.next(), depth + 1));
-  return tlv(node.tag, ...parts);
+  // Not spread: a hostile element may have more children than a call may have arguments.
+  return tlv(node.tag, Buffer.concat(parts));
 }

@@ -27,8 +27,10 @@ import { EXTENSION } from './oids.ts';
 /** Above the largest honest certificate: SLH-DSA-256f signatures are 49,856 bytes. */
 export const MAX_CERTIFICATE_BYTES = 128 * 1024;
 
-/** Parsed certificates kept; at some 5 KiB each. The oldest use goes first. */
+/** Parsed certificates kept, the oldest use goes first; with the size limit at most 32 MiB of DER, whatever mail brings. */
 const CACHE_SIZE = 2048;
+/** Ordinary certificates are 1 to 2 KiB, with ML-DSA 8 KiB. */
+const MAX_CACHED_BYTES = 16 * 1024;
 
 /** Extensions in one certificate or CRL at most. */
 const MAX_EXTENSIONS = 128;
@@ -189,6 +191,10 @@ export class Certificate {
 
   /** Throws SmimeError `unsupported-algorithm` for a key that node:crypto cannot import. */
   get publicKey(): KeyObject {
+    // Curves spelled out are forbidden (RFC 5480 §2.1.1): one with another generator poses as a CA's (CVE-2020-0601).
+    if (this.keyAlgorithm === 'ec' && this.keyType.parameters?.tag !== TAG.oid) {
+      throw new SmimeError('unsupported-algorithm');
+    }
     this.#publicKey ??= importPublicKey(this.spki);
     return this.#publicKey;
   }
@@ -261,7 +267,7 @@ export function certificateFromDer(der: Uint8Array): Certificate {
     return known;
   }
   const certificate = parse(Buffer.from(asBuffer(der)), fingerprint);
-  cache.set(fingerprint, certificate);
+  if (der.length <= MAX_CACHED_BYTES) cache.set(fingerprint, certificate);
   if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
   return certificate;
 }

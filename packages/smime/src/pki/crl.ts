@@ -110,7 +110,8 @@ export class Crl {
       while (cursor !== undefined && !cursor.done) {
         const entry = enter(cursor.next(TAG.sequence));
         const serial = readIntegerBytes(entry.next(TAG.integer));
-        readTime(entry.next());
+        // The date of revocation decides nothing and is not decoded: large lists have hundreds of thousands.
+        entry.next();
         const wrapped = entry.optional(TAG.sequence);
         entry.end();
         const extensions = wrapped === undefined ? undefined : readExtensions(wrapped);

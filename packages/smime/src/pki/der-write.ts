@@ -26,7 +26,7 @@ export function sequence(...parts: Uint8Array[]): Buffer {
 
 /** SET OF, sorted by encoding as DER demands; `tag` for an implicitly tagged one. */
 export function setOf(parts: readonly Uint8Array[], tag: number = TAG.set): Buffer {
-  return tlv(tag, ...[...parts].sort(Buffer.compare));
+  return tlv(tag, Buffer.concat([...parts].sort(Buffer.compare)));
 }
 
 /** [n] EXPLICIT. */

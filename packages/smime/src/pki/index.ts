@@ -1,7 +1,7 @@
 // What the X.509 room offers to the engine and, through it, to users of the library.
 export { addressesMatch } from './address.ts';
 export {
-  Certificate,
+  type Certificate,
   certificateFromDer,
   type Extension,
   importPublicKey,
@@ -9,13 +9,13 @@ export {
   type KeyUsage,
   MAX_CERTIFICATE_BYTES,
 } from './certificate.ts';
-export { Crl, parseCrls } from './crl.ts';
+export { type Crl, parseCrls } from './crl.ts';
 export { decodeArmour, parseCertificate, parseCertificates } from './encoded.ts';
 export type { GeneralName } from './general-name.ts';
 export { type CertificateProfile, type IssueRequest, issueCertificate, TICKET_SIGNING } from './issue.ts';
 export type { KeyAlgorithm, KeyType } from './key-algorithm.ts';
 export { type LintWarning, lintCertificate } from './lint.ts';
-export { OcspResponse, parseOcspResponse } from './ocsp.ts';
+export { type OcspResponse, parseOcspResponse } from './ocsp.ts';
 export {
   type PathFailure,
   type PathPurpose,
