@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
@@ -17,17 +18,10 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { codeOf, type KeyId, tenantId } from '@sealpost/core';
-import { KeyFault } from '@sealpost/service';
+import { codeOf, encodeEnvelope, type KeyId, tenantId } from '@sealpost/core';
+import { ephemeralBytes, KeyFault } from '@sealpost/service';
 import { freePort, temporaryDirectory } from '@sealpost/testkit';
-import {
-  passphrase,
-  type RunningKeyService,
-  runInit,
-  runKeyService,
-  ticketFor,
-  writeConfig,
-} from './running-key-service.ts';
+import { passphrase, runInit, runKeyService, ticketFor, writeConfig } from './running-key-service.ts';
 
 const alpha = tenantId('alpha');
 
@@ -157,9 +151,6 @@ test('keys, certificates and the log survive SIGKILL in the middle of work, and 
   const spool = await service.as('ingress').spoolPublicKey(alpha, 'crypto');
 
   const worker = service.call('crypto-worker');
-  const { ephemeralBytes } = await import('@sealpost/service');
-  const { generateKeyPairSync } = await import('node:crypto');
-  const { encodeEnvelope } = await import('@sealpost/core');
   const signer = await service.as('ingress').ticketSigner();
   const leased: string[] = [];
   let isOver = false;

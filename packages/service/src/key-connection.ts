@@ -57,10 +57,8 @@ export function openKeyConnection(keyService: KeyServiceConfig, caller: KeyCalle
 
   return {
     async call(operation, request, trace) {
-      const { request: form, answer } = keyOperations[operation];
-      const body = JSON.stringify(
-        (form as { encode(value: unknown): unknown }).encode(withDefaults(operation, request)),
-      );
+      const { answer } = keyOperations[operation];
+      const body = encodeRequest(operation, request);
       const { status, text } = await post(new URL(`/v1/${operation}`, url), body, agent, trace);
       const value = parse(text);
       if (status !== 200) throw errorOf(value);
@@ -72,9 +70,13 @@ export function openKeyConnection(keyService: KeyServiceConfig, caller: KeyCalle
   };
 }
 
-/** Encoding wants every field; the ones that may be left out of a request have their default here. */
-function withDefaults(operation: KeyOperation, request: object): object {
-  return operation === 'identity-add' ? { algorithm: 'rsa-2048', single: false, ...request } : request;
+/** Fault: `request-malformed`, as the service would say. Encoding wants every field, so defaults are put in here. */
+function encodeRequest(operation: KeyOperation, request: object): string {
+  const defaults = operation === 'identity-add' ? { algorithm: 'rsa-2048', single: false } : {};
+  const form = keyOperations[operation].request as { safeEncode(value: unknown): { data?: unknown } };
+  const { data } = form.safeEncode({ ...defaults, ...request });
+  if (data === undefined) throw new KeyFault('request-malformed');
+  return JSON.stringify(data);
 }
 
 interface Answer {

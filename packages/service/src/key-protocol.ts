@@ -109,7 +109,8 @@ export const keyOperations = {
   },
 
   certificates: {
-    request: z.strictObject({ tenant, address }),
+    // Whatever stands in an envelope is looked up; only what gets keys must have the form of an address.
+    request: z.strictObject({ tenant, address: z.string().max(1024) }),
     answer: z.object({ records: z.array(certificateRecord) }),
   },
   'trust-anchors': { request: z.strictObject({ tenant }), answer: z.object({ certificates: z.array(certificate) }) },

@@ -2,10 +2,10 @@
 // made for this answer. They end in the stage's memory after twelve hours, so mail flows through an outage of this service.
 
 import { randomUUID } from 'node:crypto';
-import { fail, type KeyId, parseKeyId, spoolIdentity, type StageName, type TenantId } from '@sealpost/core';
+import { fail, type KeyId, parseKeyId, type StageName, spoolIdentity, type TenantId } from '@sealpost/core';
 import { KeyFault, type KeyPurpose, sealKey } from '@sealpost/service';
-import { markerIdentity } from '../authority/tenant-authority.ts';
 import type { ClientRole } from '../authority/service-authority.ts';
+import { markerIdentity } from '../authority/tenant-authority.ts';
 import type { Call, Operation } from './operation.ts';
 
 /** How long a stage may keep a spool or marker key. */

@@ -1,8 +1,7 @@
 // Trusted roots of a tenant: whom its people believe. A certificate that came with a message never gets here by itself.
 
-import { parseCertificates } from '@sealpost/smime';
 import { KeyFault } from '@sealpost/service';
-import { certificateFromDer, type Certificate } from '@sealpost/smime';
+import { type Certificate, certificateFromDer, parseCertificates } from '@sealpost/smime';
 import { anchorsOf } from './certificates.ts';
 import { meantTenant } from './identities.ts';
 import type { Operation } from './operation.ts';
