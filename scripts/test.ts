@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { installPeers } from './peers.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -37,6 +38,7 @@ if (files.length === 0) {
   process.stderr.write('No test file matches.\n');
   process.exit(2);
 }
+installPeers();
 const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=240000', ...files], {
   cwd: root,
   stdio: 'inherit',
