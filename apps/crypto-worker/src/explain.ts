@@ -1,13 +1,10 @@
-// `--explain FILE --from A --to B [--to C] [--direction inbound]`: every fact that the decision about a mail would look at, and the
-// decision, without doing anything. The same code as the pipeline's gathers and decides.
+// Why a mail is treated as it is: every fact that the decision looks at, and the decision. The same code as the pipeline's gathers
+// and decides; nothing is done.
 
-import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
-import { decide, type Direction, domainOf, type Envelope, type Plan } from '@sealpost/core';
-import { connectKeyService, type Installation, loadConfig, type TenantConfig } from '@sealpost/service';
+import { decide, type Envelope, type Plan } from '@sealpost/core';
 import type { Candidate } from './certificates.ts';
 import { type Classification, classificationOf } from './classify.ts';
-import { type Gathered, gatherFacts, type FactSources } from './facts.ts';
+import { type FactSources, type Gathered, gatherFacts } from './facts.ts';
 
 export interface Explanation extends Gathered {
   readonly tenant: string;
@@ -16,58 +13,16 @@ export interface Explanation extends Gathered {
   readonly plan: Plan;
 }
 
-/** EX_USAGE and EX_DATAERR of sysexits. */
-const exitUsage = 64;
-
-export function isExplain(args: readonly string[]): boolean {
-  return args.includes('--explain');
-}
-
-/** Prints a table, or JSON with `--json`. Sets the exit code: 64 for a wrong command line. */
-export async function explainMain(args: string[]): Promise<void> {
-  const options = readOptions(args);
-  if (typeof options === 'string') {
-    process.stderr.write(`${options}\n`);
-    process.exitCode = exitUsage;
-    return;
-  }
-  const config = loadConfig(options.config);
-  const tenant = tenantFor(config, options);
-  if (!tenant) {
-    process.stderr.write('No tenant has the domain of these addresses\n');
-    process.exitCode = exitUsage;
-    return;
-  }
-  const keys = connectKeyService(config.keyService, 'crypto-worker', 'explain');
-  try {
-    const explanation = await explain({
-      certificates: keys,
-      tenant: tenant.id,
-      policy: tenant.policy,
-      direction: options.direction,
-      from: options.from,
-      to: options.to,
-      message: readFileSync(options.file),
-      now: new Date(),
-    });
-    process.stdout.write(
-      options.json ? `${JSON.stringify(explanationJson(explanation), null, 2)}\n` : explanationTable(explanation),
-    );
-  } finally {
-    await keys.close();
-  }
-}
-
 export interface Question extends Pick<FactSources, 'certificates' | 'tenant' | 'policy' | 'direction' | 'now'> {
   readonly from: string;
   readonly to: readonly string[];
+  /** CRLF lines. */
   readonly message: Buffer;
 }
 
 export async function explain(question: Question): Promise<Explanation> {
   const { tenant, direction, from, to } = question;
-  const message = withCrlf(question.message);
-  const classification = classificationOf(message);
+  const classification = classificationOf(question.message);
   const envelope: Envelope = {
     mailFrom: from,
     headerFrom: direction === 'outbound' ? (classification.from[0] ?? from) : '',
@@ -77,49 +32,6 @@ export async function explain(question: Question): Promise<Explanation> {
   };
   const gathered = await gatherFacts({ ...question, envelope, classification });
   return { ...gathered, tenant, classification, envelope, plan: decide(gathered.facts) };
-}
-
-interface Options {
-  readonly config: string;
-  readonly file: string;
-  readonly from: string;
-  readonly to: readonly string[];
-  readonly direction: Direction;
-  readonly json: boolean;
-}
-
-function readOptions(args: string[]): Options | string {
-  try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        config: { type: 'string' },
-        explain: { type: 'string' },
-        from: { type: 'string' },
-        to: { type: 'string', multiple: true },
-        direction: { type: 'string', default: 'outbound' },
-        json: { type: 'boolean', default: false },
-      },
-    });
-    const { config, explain: file, from, to, direction, json } = values;
-    if (!config || !file || from === undefined || !to)
-      throw new TypeError('--config, --explain, --from and --to are needed');
-    if (direction !== 'outbound' && direction !== 'inbound') throw new TypeError('--direction is outbound or inbound');
-    return { config, file, from, to, direction, json };
-  } catch (error) {
-    return error instanceof Error ? error.message : 'The command line cannot be read';
-  }
-}
-
-/** Outbound mail belongs to the sender's tenant, inbound mail to the recipients'. */
-function tenantFor({ tenants }: Installation, { direction, from, to }: Options): TenantConfig | undefined {
-  const domain = domainOf(direction === 'outbound' ? from : (to[0] ?? ''));
-  return tenants.find(({ domains }) => domains.includes(domain));
-}
-
-/** Files on a disk have the line ends of their system; mail in the pipeline has CRLF. */
-function withCrlf(bytes: Buffer): Buffer {
-  return Buffer.from(bytes.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1');
 }
 
 export function explanationJson({ facts, plan, classification, tenant, envelope, candidates }: Explanation): object {

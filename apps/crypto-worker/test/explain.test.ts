@@ -25,7 +25,7 @@ function ask(direction: 'outbound' | 'inbound', message: string, to: readonly st
   });
 }
 
-const mail = 'From: alice@alpha.test\nTo: bob@partner.test\n\nHello\n';
+const mail = 'From: alice@alpha.test\r\nTo: bob@partner.test\r\n\r\nHello\r\n';
 
 test('outbound: facts, certificates with the reason against each, and the groups', async () => {
   const found = await ask('outbound', mail, ['bob@partner.test', 'old@partner.test']);
@@ -49,7 +49,10 @@ test('outbound: facts, certificates with the reason against each, and the groups
 });
 
 test('inbound: the keys that each recipient holds', async () => {
-  const encrypted = mail.replace('\n\n', '\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\n\n');
+  const encrypted = mail.replace(
+    '\r\n\r\n',
+    '\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\n',
+  );
   const found = await ask('inbound', encrypted, ['bob@partner.test', 'x@partner.test']);
   assert.deepEqual(
     found.plan.groups.map(({ action }) => action),

@@ -20,7 +20,7 @@ export function addExplainCommand(program: Command): void {
     .description('print every fact about a message and the decision')
     .requiredOption('--from <address>', 'envelope sender; empty for the null sender')
     .requiredOption('--to <address...>', 'envelope recipients')
-    .option('--direction <direction>', 'outbound or inbound; left out: by whose domain the recipients are')
+    .option('--direction <direction>', 'outbound or inbound; left out: outbound if the sender is of a domain of ours')
     .addHelpText(
       'after',
       '\nExample:\n  sealpost explain offer.eml --from alice@alpha.test --to bob@beta.test carol@gamma.test',
