@@ -20,7 +20,7 @@ import { nameKeys } from './name.ts';
 import { EXTENSION } from './oids.ts';
 
 /** The largest public CRLs are some 10 MB. */
-export const MAX_CRL_BYTES = 16 * 1024 * 1024;
+const MAX_CRL_BYTES = 16 * 1024 * 1024;
 
 /** CRLReason (RFC 5280 §5.3.1); 8 takes a certificate off a hold in a delta. */
 export const REMOVE_FROM_CRL = 8;

@@ -4,7 +4,7 @@
 import { SmimeError } from '../errors.ts';
 
 /** Elements read from one constructed value at most: above every certificate and CMS header; CRLs use a cursor. */
-export const MAX_CHILDREN = 4096;
+const MAX_CHILDREN = 4096;
 
 export const TAG = {
   boolean: 0x01,

@@ -8,7 +8,7 @@ import { nameKeys } from './name.ts';
 export const ALL_REASONS = 0b1_1111_1110;
 
 /** Comparison keys of GeneralNames, one a name; undefined when the field is absent. */
-export type NameSet = readonly string[] | undefined;
+type NameSet = readonly string[] | undefined;
 
 export interface DistributionPoint {
   readonly name: NameSet;

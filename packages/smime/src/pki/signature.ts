@@ -93,7 +93,7 @@ function pssScheme(cursor: DerCursor): SignatureScheme | undefined {
 }
 
 /** True when `signature` over `data` is good. Never throws: a key that does not fit the scheme is a bad signature. */
-export function verifySignature(scheme: SignatureScheme, key: KeyObject, data: Buffer, signature: Buffer): boolean {
+function verifySignature(scheme: SignatureScheme, key: KeyObject, data: Buffer, signature: Buffer): boolean {
   if (!fits(scheme.key, key.asymmetricKeyType ?? '')) return false;
   try {
     if (scheme.saltLength === undefined) return verify(scheme.digest, data, key, signature);
