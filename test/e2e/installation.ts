@@ -44,6 +44,8 @@ export interface TestInstallation {
   cli(...args: string[]): Promise<unknown>;
   /** SIGTERM; resolves with the milliseconds until it was gone. */
   stop(): Promise<number>;
+  /** SIGKILL to the supervisor only, as a crash of it would be. */
+  crash(): Promise<void>;
 }
 
 /** Starts it and waits for the ready line. Stop it in `after`. */
@@ -78,6 +80,11 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
       const took = performance.now() - started;
       if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
       return took;
+    },
+    async crash() {
+      const gone = new Promise((resolve) => up.once('exit', resolve));
+      up.kill('SIGKILL');
+      await gone;
     },
   };
 }

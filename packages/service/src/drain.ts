@@ -38,13 +38,15 @@ export function watchForEnd(log: Log, ending: Ending): Drain {
     process.exit(stopped && closed ? 0 : 1);
   }
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (draining) process.exit(exitCodes[signal]);
-      draining = true;
-      void drain();
-    });
+  function begin(): void {
+    draining = true;
+    void drain();
   }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => (draining ? process.exit(exitCodes[signal]) : begin()));
+  }
+  // A supervisor that holds a channel to us and is gone cannot signal any more: nobody would ever end us.
+  process.once('disconnect', () => draining || begin());
   process.on('uncaughtException', (error) => die(log, error));
   process.on('unhandledRejection', (error) => die(log, error));
   return { isDraining: () => draining };
