@@ -4,19 +4,24 @@
 import type { Clock } from '@sealpost/core';
 import { retryDelayMs } from '@sealpost/core';
 
-/** As many deliveries may wait in memory as are under way; the rest waits in the queue. */
-const waitingPerConnection = 1;
 /** Least time before a delivery that found no place comes back. */
-const shortestTurnMs = 250;
+const shortestTurnMs = 50;
 /** Longest, whatever the length of the line: the guess about its speed gets old. */
 const longestTurnMs = 60_000;
+/** The mail of a resting route is looked at this slowly: looking costs a blob and a decryption, and thousands may wait for it. */
+const restingGapMs = 5;
+const longestRestingTurnMs = 10 * 60_000;
 /** Longest rest of a next hop that stays away: mail flows again this soon after it is back. */
 const longestRestMs = 60_000;
-/** Weight of the newest delivery in the mean time of one. */
-const meanWeight = 0.1;
+/** Turns come at twice the speed of the fastest delivery: coming too early costs a look, coming too late leaves the route idle. */
+const turnsPerDelivery = 2;
+/** The fastest delivery is forgotten by so much with each one that follows. */
+const forgetting = 1.05;
 
 export interface LaneLimits {
   readonly connections: number;
+  /** Deliveries of the process that this route may hold at a time, under way or waiting for a connection. */
+  readonly share: number;
   readonly bytesInFlight: number;
 }
 
@@ -36,25 +41,27 @@ export interface Lane {
   bytesHeld(): number;
 }
 
-export function lane({ connections, bytesInFlight }: LaneLimits, clock: Clock, random: () => number): Lane {
+export function lane({ connections, share, bytesInFlight }: LaneLimits, clock: Clock, random: () => number): Lane {
   let active = 0;
   let held = 0;
   let failures = 0;
   let restUntil = 0;
   let lastTurn = 0;
-  let meanMs = 0;
+  let fastestMs = 0;
   let waiting: { readonly bytes: number; readonly tell: (admission: Admission) => void }[] = [];
 
   const now = () => clock.now().getTime();
   const isResting = () => now() < restUntil;
   // After a failure one delivery tries the next hop before the others follow.
-  const places = () => (failures > 0 ? 1 : connections);
+  const places = () => (failures > 0 ? 1 : Math.min(connections, share));
 
   /** Turns are given out at the speed at which the route delivers, so that each job comes back about when there is a place. */
   function later(): Admission {
+    const resting = isResting();
     const start = Math.max(now(), restUntil) + shortestTurnMs;
-    lastTurn = Math.min(Math.max(start, lastTurn + meanMs / connections), Math.max(now(), restUntil) + longestTurnMs);
-    return { kind: 'later', at: new Date(lastTurn), resting: isResting() };
+    const gap = Math.max(fastestMs / connections / turnsPerDelivery, resting ? restingGapMs : 0);
+    lastTurn = Math.min(Math.max(start, lastTurn + gap), start + (resting ? longestRestingTurnMs : longestTurnMs));
+    return { kind: 'later', at: new Date(lastTurn), resting };
   }
 
   function letIn(): void {
@@ -74,14 +81,14 @@ export function lane({ connections, bytesInFlight }: LaneLimits, clock: Clock, r
         held += bytes;
         return { kind: 'enter' };
       }
-      if (waiting.length >= connections * waitingPerConnection) return later();
+      if (active + waiting.length >= share) return later();
       held += bytes;
       return new Promise((tell) => waiting.push({ bytes, tell }));
     },
     leave(bytes, tookMs) {
       active--;
       held -= bytes;
-      meanMs = meanMs === 0 ? tookMs : meanMs + (tookMs - meanMs) * meanWeight;
+      fastestMs = fastestMs === 0 ? tookMs : Math.min(tookMs, fastestMs * forgetting);
       letIn();
     },
     failed() {
@@ -97,7 +104,10 @@ export function lane({ connections, bytesInFlight }: LaneLimits, clock: Clock, r
       }
     },
     reached() {
+      if (failures === 0) return;
       failures = 0;
+      // The line that formed during the rest is no measure for what comes now.
+      lastTurn = 0;
       letIn();
     },
     bytesHeld: () => held,

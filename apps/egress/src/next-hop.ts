@@ -34,10 +34,12 @@ export interface NextHopTools {
   /** 0 ≤ n < 1, for jitter. */
   readonly random: () => number;
   readonly open: () => Promise<Connection>;
+  /** Deliveries of the process that this route may hold at a time. */
+  readonly share: number;
 }
 
-export function nextHop(route: RouteConfig, { clock, telemetry, random, open }: NextHopTools): NextHop {
-  const places = lane(route, clock, random);
+export function nextHop(route: RouteConfig, { clock, telemetry, random, open, share }: NextHopTools): NextHop {
+  const places = lane({ ...route, share }, clock, random);
   const sessions = connections(
     { messagesPerConnection: route.messagesPerConnection, idleMs: route.idleSeconds * 1000 },
     open,

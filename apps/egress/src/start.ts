@@ -29,8 +29,11 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   const keys = connectKeyService(config.keyService, 'egress', instance);
   const stage = deliveryStage(redis);
   const publisher = stage.publisher();
+  const { concurrency } = config.egress;
+  // A next hop that hangs must leave room for the others.
+  const share = routes.length > 1 ? Math.ceil(concurrency / 2) : concurrency;
   const hops = routes.map(({ route, peer }) =>
-    nextHop(route, { clock, telemetry, random: Math.random, open: () => connect(peer) }),
+    nextHop(route, { clock, telemetry, random: Math.random, share, open: () => connect(peer) }),
   );
   const maxAgeMs = config.queue.maxAgeHours * hourMs;
   const handle = deliver({
@@ -48,7 +51,6 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     markLifeMs: ticketLifeMs(config.queue),
     rules: { maxAgeMs, delayNoticeMs: config.egress.delayNoticeHours * hourMs },
   });
-  const { concurrency } = config.egress;
   const consumer = stage.consume(handle, { concurrency, queue: config.queue, blobs, clock, log });
 
   telemetry.gauge('sealpost_route_connections', () =>

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { manualClock } from '@sealpost/testkit';
 import { type Admission, lane } from '../src/lane.ts';
 
-const limits = { connections: 2, bytesInFlight: 1000 };
+const limits = { connections: 2, share: 4, bytesInFlight: 1000 };
 
 function newLane(clock = manualClock()) {
   return { clock, ...lane(limits, clock, () => 1) };
@@ -53,8 +53,8 @@ test('turns are given out at the speed of the route, not all at once, and not fo
     assert.ok(admission.kind === 'later');
     turns.push(admission.at.getTime() - clock.now().getTime());
   }
-  assert.deepEqual(turns.slice(0, 3), [250, 750, 1250]);
-  assert.equal(turns.at(-1), 60_000);
+  assert.deepEqual(turns.slice(0, 3), [50, 300, 550]);
+  assert.equal(turns.at(-1), 49_800);
 });
 
 test('an unreachable next hop rests, longer each time; then one tries before the others follow', async () => {
@@ -82,6 +82,24 @@ test('an unreachable next hop rests, longer each time; then one tries before the
   assert.equal(await decided(second), undefined);
   reached();
   assert.deepEqual(await second, { kind: 'enter' });
+});
+
+test('the mail of a resting route comes back in a line, and that line is forgotten when the next hop is back', async () => {
+  const { enter, leave, failed, reached, clock } = newLane();
+  await enter(1);
+  failed();
+  leave(1, 1);
+  const turns: number[] = [];
+  for (let at = 0; at < 1000; at++) {
+    const admission = await enter(1);
+    turns.push(admission.kind === 'later' ? admission.at.getTime() - clock.now().getTime() : 0);
+  }
+  assert.deepEqual([turns[0], turns[1], turns[999]], [1050, 1055, 1050 + 999 * 5]);
+  clock.advance(1000);
+  await enter(999);
+  reached();
+  const next = await enter(999);
+  assert.ok(next.kind === 'later' && next.at.getTime() - clock.now().getTime() === 50);
 });
 
 test('who waits for a next hop that turns out to be away is sent back at once', async () => {

@@ -36,7 +36,7 @@ test('no more sessions than the route may have, under load', async () => {
       return undefined;
     },
   });
-  await using egress = rig({ routes: [{ nextHop: sink, connections: 3 }] });
+  await using egress = rig({ routes: [{ nextHop: sink, connections: 3 }], share: 6 });
   const jobs = await Promise.all(Array.from({ length: 20 }, () => egress.post()));
   const outcomes = await Promise.all(jobs.map((job) => egress.run(job)));
   const later = outcomes.flatMap((outcome) => (outcome.kind === 'later' ? [outcome] : []));

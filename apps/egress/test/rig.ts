@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto';
 import {
-  type BlobStore,
   type Claim,
   type DeliveryId,
   type DeliveryJob,
@@ -13,6 +12,7 @@ import {
   type EventName,
   envelopeHash,
   type KeyService,
+  type Log,
   newMessageId,
   type Outcome,
   type Publisher,
@@ -23,7 +23,7 @@ import {
   tenantId,
   ticketText,
 } from '@sealpost/core';
-import { memoryBlobs, memoryMarks } from '@sealpost/queue';
+import { memoryBlobs, memoryMarks, type SpoolBlobs } from '@sealpost/queue';
 import type { RouteConfig, Telemetry } from '@sealpost/service';
 import { type ManualClock, type MemoryKeyService, manualClock, memoryKeyService } from '@sealpost/testkit';
 import { connect, type Peer } from '../src/connection.ts';
@@ -76,9 +76,10 @@ export interface Rig extends AsyncDisposable {
   readonly clock: ManualClock;
   readonly keys: KeyService;
   readonly keyService: MemoryKeyService;
-  readonly blobs: BlobStore;
+  readonly blobs: SpoolBlobs;
   /** Reports that were published. */
   readonly published: DeliveryJob[];
+  readonly log: Log;
   readonly events: { readonly name: EventName; readonly fields: EventFields }[];
   /** How often each metric was counted, by `name{labels}`. */
   readonly counts: Map<string, number>;
@@ -95,10 +96,18 @@ export interface RigOptions {
   readonly peer?: Partial<Peer>;
   readonly delayNoticeMs?: number;
   readonly publisher?: Partial<Publisher<DeliveryJob>>;
+  readonly clock?: ManualClock;
+  readonly share?: number;
 }
 
-export function rig({ routes, peer, delayNoticeMs = 4 * hourMs, publisher }: RigOptions): Rig {
-  const clock = manualClock();
+export function rig({
+  routes,
+  peer,
+  delayNoticeMs = 4 * hourMs,
+  publisher,
+  clock = manualClock(),
+  share = 20,
+}: RigOptions): Rig {
   const keyService = memoryKeyService(clock);
   const keys = keyService.as('egress');
   const worker = keyService.as('crypto-worker');
@@ -106,6 +115,7 @@ export function rig({ routes, peer, delayNoticeMs = 4 * hourMs, publisher }: Rig
   const published: DeliveryJob[] = [];
   const events: Rig['events'] = [];
   const counts: Rig['counts'] = new Map();
+  const log: Log = { event: (name, fields = {}) => void events.push({ name, fields }) };
   const telemetry: Telemetry = {
     span: (_name, _attributes, run) => run(() => {}),
     current: () => undefined,
@@ -120,7 +130,7 @@ export function rig({ routes, peer, delayNoticeMs = 4 * hourMs, publisher }: Rig
     const config = route(to);
     const open = () =>
       connect({ ...config.nextHop, helloName: 'gw.test', tls: config.tls, connectMs: 2_000, replyMs: 5_000, ...peer });
-    return nextHop(config, { clock, telemetry, random: () => 0.5, open });
+    return nextHop(config, { clock, telemetry, random: () => 0.5, share, open });
   });
   const handle = deliver({
     keys,
@@ -133,7 +143,7 @@ export function rig({ routes, peer, delayNoticeMs = 4 * hourMs, publisher }: Rig
       ...publisher,
     },
     clock,
-    log: { event: (name, fields = {}) => void events.push({ name, fields }) },
+    log,
     telemetry,
     random: () => 0.5,
     hops,
@@ -151,6 +161,7 @@ export function rig({ routes, peer, delayNoticeMs = 4 * hourMs, publisher }: Rig
     keyService,
     blobs,
     published,
+    log,
     events,
     counts,
     hops,
