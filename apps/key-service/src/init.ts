@@ -1,5 +1,5 @@
-// `main.ts init --config FILE [--passphrase-file FILE]`: makes the store, the service CA, the tenants' keys and everybody's
-// credentials. Run again it fills what is missing and leaves the rest.
+// `main.ts init --config FILE [--passphrase-file FILE] [--replace-audit-log]`: makes the store, the service CA, the tenants' keys
+// and everybody's credentials. Run again it fills what is missing and leaves the rest.
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ import { makeSlot, newRoot, passphraseBytes } from './vault/slots.ts';
 /** Argon2id makes guessing dear, not a short passphrase good. */
 const leastPassphrase = 12;
 
-const usage = 'Usage: main.ts init --config FILE [--passphrase-file FILE]\n';
+const usage = 'Usage: main.ts init --config FILE [--passphrase-file FILE] [--replace-audit-log]\n';
 
 /** Exit codes: 0 done, 1 could not, 64 usage, 78 configuration. */
 export async function init(args: readonly string[]): Promise<number> {
@@ -28,7 +28,7 @@ export async function init(args: readonly string[]): Promise<number> {
   }
   try {
     const config = loadConfig(options.config);
-    for (const line of await initialise(config, options.passphraseFile)) process.stdout.write(`${line}\n`);
+    for (const line of await initialise(config, options)) process.stdout.write(`${line}\n`);
     return 0;
   } catch (error) {
     if (!(error instanceof ConfigError) && !(error instanceof SetupError) && !(error instanceof Error)) throw error;
@@ -37,17 +37,25 @@ export async function init(args: readonly string[]): Promise<number> {
   }
 }
 
+interface Choices {
+  readonly passphraseFile?: string;
+  /** Gives up an audit log that was lost or tampered with; the new one begins by saying so. */
+  readonly replaceLog: boolean;
+}
+
 /** Makes or completes the store; returns what a person should know. */
-export async function initialise(config: Installation, passphraseFile?: string): Promise<string[]> {
+export async function initialise(config: Installation, options: Choices): Promise<string[]> {
   const said: string[] = [];
   const { slot, directory } = config.keyServer;
-  const secret = slot.kind === 'file' ? fileSecret(slot.file ?? '', directory) : passphraseSecret(passphraseFile);
+  const secret =
+    slot.kind === 'file' ? fileSecret(slot.file ?? '', directory) : passphraseSecret(options.passphraseFile);
   if (await makeStore(config, secret)) said.push(`key store made in ${directory}`);
   if (secret.development) {
     said.push('WARNING: the slot file was made by init; this store is marked for development and warns at every start');
   }
 
-  const keeper = await openKeeper({ config, clock: { now: () => new Date() }, log: silent });
+  const clock = { now: () => new Date() };
+  const keeper = await openKeeper({ config, clock, log: silent, replaceLog: options.replaceLog });
   try {
     await keeper.unseal(slot.kind, secret.bytes);
     said.push(...fillCredentials(config, keeper.store().serviceAuthority).map((file) => `made ${file}`));
@@ -91,15 +99,20 @@ function passphraseSecret(file: string | undefined): SlotSecret {
   return { bytes, development: false };
 }
 
-function readArgs(args: readonly string[]): { config: string; passphraseFile?: string } | undefined {
+function readArgs(args: readonly string[]): (Choices & { config: string }) | undefined {
   try {
     const { values } = parseArgs({
       args: [...args],
-      options: { config: { type: 'string' }, 'passphrase-file': { type: 'string' } },
+      options: {
+        config: { type: 'string' },
+        'passphrase-file': { type: 'string' },
+        'replace-audit-log': { type: 'boolean', default: false },
+      },
     });
     if (values.config === undefined) return undefined;
     const file = values['passphrase-file'];
-    return { config: values.config, ...(file === undefined ? {} : { passphraseFile: file }) };
+    const replaceLog = values['replace-audit-log'];
+    return { config: values.config, replaceLog, ...(file === undefined ? {} : { passphraseFile: file }) };
   } catch {
     return undefined;
   }

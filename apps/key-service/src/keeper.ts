@@ -2,9 +2,11 @@
 // sealed. A log that is not the one this store wrote keeps it sealed.
 
 import { randomUUID } from 'node:crypto';
+import { existsSync, renameSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, fail, type Log, SetupError } from '@sealpost/core';
 import { type Installation, type KeyAnswer, KeyFault, ticketLifeMs } from '@sealpost/service';
+import type { AuditEntry } from './audit/chain.ts';
 import { type Journal, openJournal } from './audit/journal.ts';
 import { holdsHead, readLog } from './audit/read-log.ts';
 import { fileSink } from './audit/sink.ts';
@@ -42,6 +44,8 @@ export interface KeeperOptions {
   readonly clock: Clock;
   /** DER of the service CA that the server trusts; the store must hold the same one. Undefined while `init` makes it. */
   readonly trusted?: Buffer;
+  /** An operator gave up the log that the store knows: it is put aside and a new chain says so first. */
+  readonly replaceLog?: boolean;
   onGroup?(records: number, seconds: number): void;
 }
 
@@ -59,7 +63,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
 }
 
 function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | undefined, options: KeeperOptions): Keeper {
-  const { config, log, clock, trusted } = options;
+  const { config, log, clock, trusted, replaceLog = false } = options;
   const { file } = config.keyServer.audit;
   let open: OpenStore | undefined;
   let reason: KeyAnswer<'status'>['reason'] = journal ? 'waiting' : 'audit-tampered';
@@ -108,6 +112,10 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     }
     const kept = opened.records.get(headName);
     const at = kept && (JSON.parse(kept.toString('utf8')) as ReturnType<Journal['head']>);
+    if (replaceLog) {
+      await event('audit-log-replaced', { replaces: at ? `${at.head.seq} ${at.head.hash}` : 'none', result: 'ok' });
+      return;
+    }
     if (at && !(await holdsHead(file, at.end, at.head))) {
       reason = 'audit-tampered';
       log.event('audit.failed', { reason: 'tampered' });
@@ -127,7 +135,10 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
   }
 
   /** What the service does by itself. */
-  async function event(operation: string, more: { tenant?: string; key?: string; result: string }): Promise<void> {
+  async function event(
+    operation: string,
+    more: Pick<AuditEntry, 'tenant' | 'key' | 'replaces' | 'result'>,
+  ): Promise<void> {
     const actor = { role: 'key-service', name: 'self' };
     await theJournal().append({ at: clock.now(), kind: 'event', operation, request: randomUUID(), actor, ...more });
   }
@@ -187,8 +198,9 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
 }
 
 /** The log with its torn end cut off; undefined when it is not genuine. */
-async function openLog({ config, log, onGroup }: KeeperOptions): Promise<Journal | undefined> {
+async function openLog({ config, log, clock, replaceLog, onGroup }: KeeperOptions): Promise<Journal | undefined> {
   const { file, deadlineMs } = config.keyServer.audit;
+  if (replaceLog && existsSync(file)) renameSync(file, `${file}.replaced-${clock.now().getTime()}`);
   const state = await readLog(file);
   if (state.kind === 'tampered') {
     log.event('audit.failed', { reason: 'tampered', count: state.head.seq });

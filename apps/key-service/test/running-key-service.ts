@@ -104,8 +104,9 @@ export function writeConfig(directory: string, port: number, healthPort: number,
 }
 
 /** Runs `init`; a passphrase is given on standard input. */
-export function runInit(configFile: string, typed?: string) {
-  const args = [main, 'init', '--config', configFile, ...(typed === undefined ? [] : ['--passphrase-file', '-'])];
+export function runInit(configFile: string, typed?: string, more: readonly string[] = []) {
+  const secret = typed === undefined ? [] : ['--passphrase-file', '-'];
+  const args = [main, 'init', '--config', configFile, ...secret, ...more];
   return spawnSync(process.execPath, args, { input: typed ?? '', encoding: 'utf8' });
 }
 

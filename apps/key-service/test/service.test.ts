@@ -213,6 +213,18 @@ test('a torn end of the log is repaired; a changed or shortened log keeps the st
   const none = await restarted(() => rmSync(file));
   assert.deepEqual([none.sealed, none.reason], [true, 'audit-tampered']);
   assert.equal((await restarted(() => writeFileSync(file, whole))).sealed, false);
+
+  // The way on when no copy is left: given up by name, and the new log begins by saying so.
+  const replaced = await restarted(() => {
+    writeFileSync(file, 'lost\n');
+    assert.notEqual(runInit(service.configFile).status, 0);
+    assert.equal(runInit(service.configFile, undefined, ['--replace-audit-log']).status, 0);
+  });
+  assert.equal(replaced.sealed, false);
+  assert.match(
+    readFileSync(file, 'utf8'),
+    /^[^\n]*"operation":"audit-log-replaced",[^\n]*"replaces":"\d+ [0-9a-f]{64}"/,
+  );
 });
 
 test('a full audit disk stops every operation that must be on record, within the deadline, and those only', async () => {

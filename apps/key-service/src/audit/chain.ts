@@ -39,6 +39,8 @@ export interface AuditEntry {
   readonly until?: string;
   readonly instance?: string;
   readonly certificate?: string;
+  /** Number and hash of the last record known of a log that this one replaces. */
+  readonly replaces?: string;
   /** `ok`, or the code of what stopped it. */
   readonly result?: string;
   readonly count?: number;
