@@ -6,13 +6,14 @@ import { boundaryOf, type ParameterizedValue, parseParameterized } from './mime/
 import { type Entity, firstValue, readEntity } from './mime/header.ts';
 import { MAX_ENTITIES, MAX_MIME_DEPTH } from './mime/limits.ts';
 import { readMultipart } from './mime/multipart.ts';
-import { decodeTransfer } from './mime/transfer.ts';
+import { decodeBase64, decodeTransfer, LARGE } from './mime/transfer.ts';
 
 export type SmimeForm =
   | { readonly form: 'none' }
   /** multipart/signed: the signed part byte for byte, the decoded signature, and whether other parts stand beside. */
   | { readonly form: 'detached'; readonly content: Buffer; readonly object: Buffer; readonly extraParts: boolean }
-  | { readonly form: 'object'; readonly info: ContentInfo }
+  /** `scratch`: the octets are in memory of their own, which whoever opens them may overwrite. */
+  | { readonly form: 'object'; readonly info: ContentInfo; readonly scratch: boolean }
   /** Says that it is S/MIME and is not. */
   | { readonly form: 'broken'; readonly code: 'malformed-cms' | 'malformed-mime' };
 
@@ -49,14 +50,21 @@ export function classifyEntity(entity: Entity): SmimeForm {
   const named = isNamedObject(entity, type);
   if (!named && !isObjectType(type) && !isSignatureType(type)) return { form: 'none' };
   try {
-    return { form: 'object', info: readContentInfo(decodeEntity(entity)) };
+    const decoded = decodeEntity(entity);
+    const octets = decodeObject(decoded.octets);
+    const scratch = decoded.scratch && octets === decoded.octets;
+    return { form: 'object', info: readContentInfo(octets), scratch };
   } catch {
     return isObjectType(type) ? { form: 'broken', code: 'malformed-cms' } : { form: 'none' };
   }
 }
 
-function decodeEntity(entity: Entity): Buffer {
-  return decodeObject(decodeTransfer(entity.body, firstValue(entity.fields, 'content-transfer-encoding')));
+/** Large base64 is decoded with room for the message's header in front, so that what is inside can be handed on in place. */
+function decodeEntity(entity: Entity): { octets: Buffer; scratch: boolean } {
+  const encoding = firstValue(entity.fields, 'content-transfer-encoding')?.toLowerCase();
+  if (encoding !== 'base64') return { octets: decodeTransfer(entity.body, encoding), scratch: false };
+  const octets = decodeBase64(entity.body, entity.raw.length - entity.body.length);
+  return { octets, scratch: entity.body.length > LARGE };
 }
 
 function classifyDetached(entity: Entity, type: ParameterizedValue): SmimeForm {
@@ -72,7 +80,12 @@ function classifyDetached(entity: Entity, type: ParameterizedValue): SmimeForm {
     return ours ? { form: 'broken', code: 'malformed-mime' } : { form: 'none' };
   }
   try {
-    return { form: 'detached', content, object: decodeEntity(signature), extraParts: parts.length > 2 };
+    return {
+      form: 'detached',
+      content,
+      object: decodeObject(decodeEntity(signature).octets),
+      extraParts: parts.length > 2,
+    };
   } catch {
     return { form: 'broken', code: 'malformed-cms' };
   }
@@ -82,6 +95,17 @@ function classifyDetached(entity: Entity, type: ParameterizedValue): SmimeForm {
 export interface InnerParts {
   readonly signed: boolean;
   readonly encrypted: boolean;
+}
+
+/** The parts of a multipart as entities; none where its bounds are exceeded: it is looked at, not opened. */
+export function partsOf(entity: Entity, type: ParameterizedValue): Entity[] {
+  const boundary = type.value.startsWith('multipart/') ? boundaryOf(type) : undefined;
+  if (boundary === undefined) return [];
+  try {
+    return readMultipart(entity.body, boundary).parts.map(readEntity);
+  } catch {
+    return [];
+  }
 }
 
 /**
@@ -100,9 +124,7 @@ export function findInnerParts(entity: Entity): InnerParts {
       else encrypted = true;
     }
     if (next.depth === MAX_MIME_DEPTH) continue;
-    const boundary = type.value.startsWith('multipart/') ? boundaryOf(type) : undefined;
-    const parts = boundary === undefined ? [] : readMultipart(next.entity.body, boundary).parts;
-    for (const part of parts.toReversed()) queue.push({ entity: readEntity(part), depth: next.depth + 1 });
+    for (const part of partsOf(next.entity, type).toReversed()) queue.push({ entity: part, depth: next.depth + 1 });
   }
   return { signed, encrypted };
 }

@@ -1,13 +1,11 @@
 // A cheap look at a message before anything is decided: what kind of mail, how protected, by whom (RFC 5322, RFC 3834,
 // RFC 3462, RFC 3156). Types and the first octets only; no cryptography, bounded work.
-import { findInnerParts, isDetachedType, isNamedObject, isObjectType, isSignatureType } from './classify.ts';
+import { findInnerParts, isDetachedType, isNamedObject, isObjectType, isSignatureType, partsOf } from './classify.ts';
 import { typeOf } from './mime/canonical.ts';
 import type { ParameterizedValue } from './mime/content-type.ts';
-import { boundaryOf } from './mime/content-type.ts';
 import { type Entity, firstValue, type HeaderField, readEntity } from './mime/header.ts';
 import { MAX_MIME_DEPTH } from './mime/limits.ts';
 import { parseMailboxes } from './mime/mailbox.ts';
-import { readMultipart } from './mime/multipart.ts';
 
 /** `partly`: S/MIME parts amid others. `pgp`: OpenPGP in MIME or inline. */
 export type Protection = 'none' | 'signed' | 'encrypted' | 'compressed' | 'certs-only' | 'partly' | 'pgp';
@@ -29,7 +27,7 @@ export interface Inspection {
 /** Octets of a text searched for inline PGP. */
 const INLINE_SCAN = 64 * 1024;
 
-/** Throws SmimeError `limit-exceeded` for headers or parts beyond the bounds. */
+/** Throws SmimeError `limit-exceeded` for a header block beyond the bounds. */
 export function inspect(message: Buffer): Inspection {
   const entity = readEntity(message);
   const type = typeOf(entity.fields);
@@ -68,9 +66,7 @@ function isPgp(entity: Entity, type: ParameterizedValue): boolean {
 function hasType(entity: Entity, wanted: string, depth: number): boolean {
   const type = typeOf(entity.fields);
   if (type.value === wanted) return true;
-  const boundary = type.value.startsWith('multipart/') && depth < MAX_MIME_DEPTH ? boundaryOf(type) : undefined;
-  if (boundary === undefined) return false;
-  return readMultipart(entity.body, boundary).parts.some((part) => hasType(readEntity(part), wanted, depth + 1));
+  return depth < MAX_MIME_DEPTH && partsOf(entity, type).some((part) => hasType(part, wanted, depth + 1));
 }
 
 /** RFC 3834 §5 and the fields that Exchange and older responders write. */

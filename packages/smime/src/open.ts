@@ -32,9 +32,11 @@ export interface OpenOptions extends TrustOptions {
   readonly allowLegacy?: boolean;
   /** Signatures to take off: those inside content that was decrypted (default), all, or none. */
   readonly strip?: 'decrypted' | 'all' | 'none';
+  /** Give the content of the outermost layer too. It costs a large message its size in memory once more. */
+  readonly content?: boolean;
 }
 
-/** `content`: what the outermost layer held, octet for octet. */
+/** `content`: what the outermost layer held, octet for octet, when asked for. */
 export type Opened =
   | { readonly kind: 'plain' }
   | {
@@ -42,7 +44,7 @@ export type Opened =
       /** The message to hand on. */
       readonly message: Buffer;
       readonly changed: boolean;
-      readonly content: Buffer;
+      readonly content?: Buffer;
       readonly verdict: Verdict;
     }
   /** Every way in which decryption fails. */
@@ -68,8 +70,9 @@ export async function open(message: Buffer, options: OpenOptions): Promise<Opene
     const { verdict, kept } = opening;
     if (opening.undecryptable) return { kind: 'undecryptable', verdict };
     const changed = kept !== undefined;
-    const handed = kept === undefined ? message : replaceContent(entity.fields, kept);
-    return { kind: 'opened', message: handed, changed, content: opening.content ?? entity.body, verdict };
+    const handed = kept === undefined ? message : replaceContent(entity.fields, kept, opening.scratch);
+    const { content } = opening;
+    return { kind: 'opened', message: handed, changed, verdict, ...(content === undefined ? {} : { content }) };
   } catch (error) {
     return opening.broken(error);
   }
@@ -80,12 +83,12 @@ export async function open(message: Buffer, options: OpenOptions): Promise<Opene
  * the options nobody's address is compared. What the key port throws passes through.
  */
 export async function openObject(bytes: Buffer, options: OpenOptions, detached?: Buffer): Promise<OpenedObject> {
-  const opening = new Opening({ ...options, from: options.from ?? false });
+  const opening = new Opening({ ...options, content: true, from: options.from ?? false });
   try {
     const object = decodeObject(bytes);
     const form: SmimeForm =
       detached === undefined
-        ? { form: 'object', info: readContentInfo(object) }
+        ? { form: 'object', info: readContentInfo(object), scratch: false }
         : { form: 'detached', content: detached, object, extraParts: false };
     opening.addressed([]);
     await opening.run(form, undefined);
@@ -113,6 +116,8 @@ class Opening {
   /** What replaces the content of the message; undefined when nothing does. */
   kept: Entity | undefined;
   content: Buffer | undefined;
+  /** Memory that belongs to this opening alone. */
+  scratch: ArrayBufferLike | undefined;
 
   constructor(options: OpenOptions) {
     this.#options = options;
@@ -141,7 +146,7 @@ class Opening {
       if (depth === MAX_LAYERS) throw new SmimeError('limit-exceeded');
       const inside = await this.#layer(form);
       if (inside === undefined) return;
-      this.content ??= inside.content;
+      if (this.#options.content === true) this.content ??= inside.content;
       current = readContent(inside.content);
       if (inside.replace) this.kept = current;
       form = inside.type === CONTENT_TYPE.data ? classifyEntity(current) : nested(inside.type, inside.content);
@@ -159,7 +164,7 @@ class Opening {
       case 'detached':
         return this.#detached(form);
       case 'object':
-        return this.#object(form.info);
+        return this.#object(form.info, form.scratch);
       case 'broken':
         throw new SmimeError(form.code);
       case 'none':
@@ -179,15 +184,15 @@ class Opening {
     return { type: CONTENT_TYPE.data, content: form.content, replace: this.#stripSignature() };
   }
 
-  #object(info: ContentInfo): Inside | undefined | Promise<Inside | undefined> {
+  #object(info: ContentInfo, scratch: boolean): Inside | undefined | Promise<Inside | undefined> {
     if (info.content === undefined) throw new SmimeError('malformed-cms');
     switch (info.type) {
       case CONTENT_TYPE.signedData:
         return this.#opaque(readSignedData(info.content));
       case CONTENT_TYPE.envelopedData:
-        return this.#enveloped(info, false);
+        return this.#enveloped(info, scratch, false);
       case CONTENT_TYPE.authEnvelopedData:
-        return this.#enveloped(info, true);
+        return this.#enveloped(info, scratch, true);
       case CONTENT_TYPE.encryptedData:
         return this.#encrypted(readEncryptedData(info.content));
       case CONTENT_TYPE.compressedData:
@@ -224,11 +229,20 @@ class Opening {
     this.#layers.push({ kind: 'signed', form, signers });
   }
 
-  async #enveloped(info: ContentInfo, authenticated: boolean): Promise<Inside | undefined> {
+  async #enveloped(info: ContentInfo, mayScratch: boolean, authenticated: boolean): Promise<Inside | undefined> {
     if (info.content === undefined) throw new SmimeError('malformed-cms');
     const enveloped = readEnvelopedData(info.content, authenticated);
     const { keys, recipients, secrets, allowLegacy = false } = this.#options;
-    const request = { enveloped, keys, recipients, allowLegacy, ...(secrets === undefined ? {} : { secrets }) };
+    const scratch = mayScratch && this.#options.content !== true;
+    if (scratch) this.scratch = info.content.content.buffer;
+    const request = {
+      enveloped,
+      keys,
+      recipients,
+      allowLegacy,
+      scratch,
+      ...(secrets === undefined ? {} : { secrets }),
+    };
     const decrypted = await decryptEnveloped(request);
     return this.#opened(decrypted, authenticated ? 'auth-enveloped' : 'enveloped', enveloped);
   }
@@ -312,7 +326,7 @@ interface Inside {
 function nested(type: string, content: Buffer): SmimeForm {
   const known = Object.values(CONTENT_TYPE) as readonly string[];
   if (!known.includes(type)) return { form: 'none' };
-  return { form: 'object', info: { type, content: new BerCursor(content).next() } };
+  return { form: 'object', info: { type, content: new BerCursor(content).next() }, scratch: false };
 }
 
 /** Text is signed with CRLF, however it lies here (RFC 8551 §3.1.1). */

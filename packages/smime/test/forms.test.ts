@@ -18,8 +18,14 @@ const bob = person('bob', 'rsa');
 const ENTITY = 'Content-Type: text/plain; charset=us-ascii\r\n\r\nThe text.\r\n';
 const options = { keys: keysOf(bob), recipients: [bob.certificate], trust: [ca], at: NOW };
 
-const signer = (who: typeof alice) => ['-signer', openssl.certificate(who.certificate), '-inkey', openssl.key(who.privateKey)];
-const der = (args: readonly string[]) => openssl.run(['cms', args[0] ?? '', '-binary', '-outform', 'DER', ...args.slice(1)], Buffer.from(ENTITY));
+const signer = (who: typeof alice) => [
+  '-signer',
+  openssl.certificate(who.certificate),
+  '-inkey',
+  openssl.key(who.privateKey),
+];
+const der = (args: readonly string[]) =>
+  openssl.run(['cms', args[0] ?? '', '-binary', '-outform', 'DER', ...args.slice(1)], Buffer.from(ENTITY));
 const enveloped = der(['-encrypt', '-aes256', openssl.certificate(bob.certificate)]);
 
 function content(result: OpenedObject): string {
@@ -41,9 +47,22 @@ for (const [type, encoding, body] of [
   ['application/octet-stream; name*0="smime"; name*1=".P7M"', 'base64', base64],
   ['application/pkcs7-mime', 'binary', enveloped],
   ['application/pkcs7-mime', '8bit', enveloped],
-  ['application/pkcs7-mime', 'quoted-printable', Buffer.from([...enveloped].map((octet) => `=${octet.toString(16).toUpperCase().padStart(2, '0')}`).join('').replace(/.{75}/g, '$&=\r\n'))],
+  [
+    'application/pkcs7-mime',
+    'quoted-printable',
+    Buffer.from(
+      [...enveloped]
+        .map((octet) => `=${octet.toString(16).toUpperCase().padStart(2, '0')}`)
+        .join('')
+        .replace(/.{75}/g, '$&=\r\n'),
+    ),
+  ],
   ['application/pkcs7-mime', '7bit', base64],
-  ['application/pkcs7-mime', 'base64', Buffer.from(Buffer.from(`-----BEGIN CMS-----\n${base64}\n-----END CMS-----\n`).toString('base64'))],
+  [
+    'application/pkcs7-mime',
+    'base64',
+    Buffer.from(Buffer.from(`-----BEGIN CMS-----\n${base64}\n-----END CMS-----\n`).toString('base64')),
+  ],
   ['application/pkcs7-signature; name=smime.p7m', 'base64', base64],
 ] as const) {
   test(`enveloped data opens as ${type} in ${encoding}`, async () => {
@@ -80,7 +99,14 @@ test('facts of two signers do not add up', async () => {
 });
 
 test('certificates only are named as such', async () => {
-  const made = openssl.run(['crl2pkcs7', '-nocrl', '-certfile', openssl.certificate(alice.certificate), '-outform', 'DER']);
+  const made = openssl.run([
+    'crl2pkcs7',
+    '-nocrl',
+    '-certfile',
+    openssl.certificate(alice.certificate),
+    '-outform',
+    'DER',
+  ]);
   const { verdict } = await openObject(made, options);
   const [layer] = verdict.layers;
   assert.ok(layer?.kind === 'certs-only' && layer.certificates[0] === alice.certificate);
@@ -98,11 +124,17 @@ test('key encryption keys and passwords open', async () => {
   const id = Buffer.from('c0ffee', 'hex');
   const keys = [{ id, key: Buffer.from(key, 'hex') }];
   assert.equal(content(await openObject(kek, { ...options, secrets: { keys } })), ENTITY);
-  assert.equal((await openObject(kek, { ...options, secrets: { keys: [{ id: Buffer.of(1), key: id }] } })).kind, 'undecryptable');
+  assert.equal(
+    (await openObject(kek, { ...options, secrets: { keys: [{ id: Buffer.of(1), key: id }] } })).kind,
+    'undecryptable',
+  );
   const password = der(['-encrypt', '-aes256', '-pwri_password', 'sesame']);
   const secrets = { passwords: [Buffer.from('wrong'), Buffer.from('sesame')] };
   assert.equal(content(await openObject(password, { ...options, secrets })), ENTITY);
-  assert.equal((await openObject(password, { ...options, secrets: { passwords: [Buffer.from('x')] } })).kind, 'undecryptable');
+  assert.equal(
+    (await openObject(password, { ...options, secrets: { passwords: [Buffer.from('x')] } })).kind,
+    'undecryptable',
+  );
 });
 
 test('encrypted data opens with the agreed key', async () => {
@@ -131,7 +163,10 @@ test('compressed data opens, and a bomb does not', async () => {
 });
 
 test('BER with indefinite lengths and chunked strings reads like DER', async () => {
-  const made = openssl.run(['cms', '-sign', ...signer(alice), '-nodetach', '-stream', '-indef', '-outform', 'DER', '-binary'], Buffer.from(ENTITY.repeat(2000)));
+  const made = openssl.run(
+    ['cms', '-sign', ...signer(alice), '-nodetach', '-stream', '-indef', '-outform', 'DER', '-binary'],
+    Buffer.from(ENTITY.repeat(2000)),
+  );
   assert.equal(made[1], 0x80);
   const { verdict }: { verdict: Verdict } = await openObject(made, { ...options, from: alice.address });
   assert.equal(verdict.verified, true);
@@ -140,7 +175,9 @@ test('BER with indefinite lengths and chunked strings reads like DER', async () 
 test('what we call a bare object', () => {
   assert.ok(isObject(enveloped) && isObject(base64));
   assert.ok(isObject(Buffer.from(`text before\n-----BEGIN PKCS7-----\n${base64}\n-----END PKCS7-----\n`)));
-  assert.ok(!isObject(message('application/pkcs7-mime', 'base64', base64)) && !isObject(Buffer.from('MIME-Version: 1.0\r\n')));
+  assert.ok(
+    !isObject(message('application/pkcs7-mime', 'base64', base64)) && !isObject(Buffer.from('MIME-Version: 1.0\r\n')),
+  );
 });
 
 test('inspect tells the kinds of mail apart', () => {

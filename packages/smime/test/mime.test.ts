@@ -19,9 +19,12 @@ import {
 const octets = (max: number) => fc.uint8Array({ maxLength: max }).map((bytes) => Buffer.from(bytes));
 /** Octets that mean something to a MIME parser, in any order. */
 const messy = fc
-  .array(fc.constantFrom('\r\n', '\n', '\r', ' ', '\t', ':', 'a', 'Content-Type', '--', '--b', '--b--', '\r\n\r\n', '='), {
-    maxLength: 60,
-  })
+  .array(
+    fc.constantFrom('\r\n', '\n', '\r', ' ', '\t', ':', 'a', 'Content-Type', '--', '--b', '--b--', '\r\n\r\n', '='),
+    {
+      maxLength: 60,
+    },
+  )
   .map((pieces) => Buffer.from(pieces.join(''), 'latin1'));
 
 test('the fields, the empty line and the body are the entity, octet for octet', () => {
@@ -72,7 +75,12 @@ test('base64 lines decode to what was encoded, in whatever pieces it was written
       assert.equal(lines.end(), out.length);
       assert.ok(out.equals(encodeBase64(whole)));
       assert.ok(decodeBase64(out).equals(whole));
-      assert.ok(out.toString('latin1').split('\r\n').every((line) => line.length <= 76));
+      assert.ok(
+        out
+          .toString('latin1')
+          .split('\r\n')
+          .every((line) => line.length <= 76),
+      );
     }),
   );
 });
@@ -91,7 +99,12 @@ test('quoted-printable decodes to what was encoded, and its lines are safe', () 
       const encoded = encodeQuotedPrintable(text);
       assert.ok(decodeQuotedPrintable(encoded).equals(text));
       assert.ok(isSevenBitSafe(encoded));
-      assert.ok(encoded.toString('latin1').split('\r\n').every((row) => row.length <= 76 && !/^\.|^From |[ \t]$/.test(row)));
+      assert.ok(
+        encoded
+          .toString('latin1')
+          .split('\r\n')
+          .every((row) => row.length <= 76 && !/^\.|^From |[ \t]$/.test(row)),
+      );
     }),
   );
 });
@@ -117,7 +130,9 @@ test('any entity becomes 7bit with CRLF, and leaves decode to the same octets', 
 test('a multipart with 8bit text and a binary attachment keeps its structure', () => {
   const text = 'Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n';
   const body = Buffer.concat([
-    Buffer.from('pre\u00e4mble\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\u00fc\u00dfe\nan alle\r\n--b\r\n'),
+    Buffer.from(
+      'pre\u00e4mble\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGr\u00fc\u00dfe\nan alle\r\n--b\r\n',
+    ),
     Buffer.from('Content-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n'),
     Buffer.from([0, 255, 10, 13, 10, 7]),
     Buffer.from('\r\n--b--\r\n'),
@@ -137,8 +152,14 @@ test('what is already 7bit is not touched', () => {
 });
 
 test('an entity without a type gets one that says what it is', () => {
-  assert.match(Buffer.concat(sevenBitEntity([], Buffer.from('x'))).toString(), /^Content-Type: text\/plain; charset=us-ascii\r\n\r\nx$/);
-  assert.match(Buffer.concat(sevenBitEntity([], Buffer.from('\u00e9'))).toString(), /charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A9$/);
+  assert.match(
+    Buffer.concat(sevenBitEntity([], Buffer.from('x'))).toString(),
+    /^Content-Type: text\/plain; charset=us-ascii\r\n\r\nx$/,
+  );
+  assert.match(
+    Buffer.concat(sevenBitEntity([], Buffer.from('\u00e9'))).toString(),
+    /charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A9$/,
+  );
 });
 
 test('isLineSafe finds NUL, bare CR and bare LF', () => {

@@ -189,7 +189,10 @@ test('triple wrapped mail is read to the core', async () => {
   const made = await signed(await encrypted(await signed()));
   const result = await open(made, options);
   assert.ok(result.kind === 'opened');
-  assert.deepEqual(result.verdict.layers.map(({ kind }) => kind), ['signed', 'encrypted', 'signed']);
+  assert.deepEqual(
+    result.verdict.layers.map(({ kind }) => kind),
+    ['signed', 'encrypted', 'signed'],
+  );
   assert.equal(result.verdict.verified, true);
 });
 

@@ -9,8 +9,11 @@ import type { EnvelopedData } from './enveloped-data.ts';
 import { lengthOf } from './pieces.ts';
 import type { AlgorithmId } from './signed-data.ts';
 
-/** Octets given to the cipher at once: its output for one slab is short-lived, so memory stays flat. */
-const SLAB = 1 << 20;
+/** Octets given to the cipher at once where content is large. */
+const SLAB = 1 << 16;
+
+/** From here on content goes through the cipher in slabs. */
+const LARGE = 1 << 20;
 
 /** Tag lengths of GCM and CCM that may be believed: shorter ones can be forged by trying. */
 const MIN_TAG = 12;
@@ -65,26 +68,39 @@ const RC2_BITS = new Map([
   [58, 128],
 ]);
 
-/** The content in the clear, or undefined: wrong key, padding and tag are one outcome. */
-export function decryptContent(enveloped: EnvelopedData, setting: CipherSetting, key: Buffer): Buffer | undefined {
+/**
+ * The content in the clear, or undefined: wrong key, padding and tag are one outcome. With `scratch` the ciphertext's
+ * memory may be used for it, whatever the outcome.
+ */
+export function decryptContent(
+  enveloped: EnvelopedData,
+  setting: CipherSetting,
+  key: Buffer,
+  scratch = false,
+): Buffer | undefined {
   const { cipher } = setting;
   const keyFits = key.length === setting.keyLength || cipher.mode === 'rc2';
   if (!keyFits) return undefined;
   try {
     if (cipher.mode === 'cbc') {
       const decipher = createDecipheriv(cipher.name, key, setting.iv);
-      return through(decipher, enveloped.content.ciphertext);
+      return through(decipher, enveloped.content.ciphertext, scratch);
     }
     if (cipher.mode === 'rc2') {
       return decryptRc2Cbc(key, setting.keyLength * 8, setting.iv, Buffer.concat(enveloped.content.ciphertext));
     }
-    return decryptAuthenticated(enveloped, setting, key);
+    return decryptAuthenticated(enveloped, setting, key, scratch);
   } catch {
     return undefined;
   }
 }
 
-function decryptAuthenticated(enveloped: EnvelopedData, setting: CipherSetting, key: Buffer): Buffer | undefined {
+function decryptAuthenticated(
+  enveloped: EnvelopedData,
+  setting: CipherSetting,
+  key: Buffer,
+  scratch: boolean,
+): Buffer | undefined {
   const { cipher, iv } = setting;
   const { ciphertext, tag, associatedData } = authenticatedParts(enveloped, setting);
   if (tag.length !== setting.tagLength) return undefined;
@@ -97,7 +113,7 @@ function decryptAuthenticated(enveloped: EnvelopedData, setting: CipherSetting, 
   }
   const decipher = createDecipheriv(cipher.name as CipherGCMTypes, key, iv, options).setAuthTag(tag);
   if (associatedData !== undefined) decipher.setAAD(associatedData);
-  return through(decipher, ciphertext);
+  return through(decipher, ciphertext, scratch);
 }
 
 /** GCM inside plain EnvelopedData, as some senders make it: the tag is the end of the content. */
@@ -111,20 +127,26 @@ function authenticatedParts(enveloped: EnvelopedData, setting: CipherSetting) {
 
 interface Transform {
   update(octets: Buffer): Buffer;
+  update(octets: Buffer, from: undefined, to: 'latin1'): string;
   final(): Buffer;
 }
 
 /** Nothing leaves before `final` has accepted padding or tag. */
-function through(transform: Transform, pieces: readonly Buffer[]): Buffer {
+function through(transform: Transform, pieces: readonly Buffer[], scratch: boolean): Buffer {
   const [only] = pieces;
-  if (pieces.length === 1 && only !== undefined && only.length <= SLAB) {
-    const body = transform.update(only);
+  const single = pieces.length === 1 && only !== undefined ? only : undefined;
+  if (single !== undefined && single.length <= LARGE) {
+    const body = transform.update(single);
     const end = transform.final();
     return end.length === 0 ? body : Buffer.concat([body, end]);
   }
-  const out = Buffer.allocUnsafeSlow(lengthOf(pieces) + SLAB_SLACK);
+  // Plaintext is never ahead of ciphertext, so it may take its place: a large message is then in memory once less.
+  const out = scratch && single !== undefined ? single : Buffer.allocUnsafeSlow(lengthOf(pieces) + SLAB_SLACK);
   let length = 0;
-  for (const slab of slabs(pieces)) length += transform.update(slab).copy(out, length);
+  // As strings: V8 frees those soon, while up to 32 MiB of short-lived Buffers wait for a full collection.
+  for (const slab of slabs(pieces)) {
+    length += out.write(transform.update(slab, undefined, 'latin1'), length, 'latin1');
+  }
   length += transform.final().copy(out, length);
   return out.subarray(0, length);
 }

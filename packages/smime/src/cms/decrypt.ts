@@ -1,5 +1,6 @@
 // An enveloped object opened with the keys of its recipients (RFC 5652 §6, RFC 5083). One outcome for every way to fail.
 import type { Certificate } from '../pki/certificate.ts';
+import type { BerNode } from './ber.ts';
 import { type CipherSetting, decryptContent, readCipherSetting } from './content-cipher.ts';
 import type { EnvelopedData } from './enveloped-data.ts';
 import type { KeyPort } from './key-port.ts';
@@ -15,6 +16,8 @@ export interface DecryptRequest {
   readonly recipients: readonly Certificate[];
   readonly secrets?: SharedSecrets;
   readonly allowLegacy: boolean;
+  /** The ciphertext's memory may be overwritten. */
+  readonly scratch: boolean;
 }
 
 export interface Decrypted {
@@ -66,24 +69,21 @@ function settingOf(enveloped: EnvelopedData): CipherSetting | undefined {
 type Opening = Pick<Decrypted, 'content' | 'recipient' | 'keyManagement'>;
 
 async function tryRecipients(request: DecryptRequest, setting: CipherSetting): Promise<Opening> {
-  let tries = 0;
-  for (const node of request.enveloped.recipients) {
-    const info = readInfo(node);
-    for (const open of openers(request, info, node.bytes, setting.keyLength)) {
-      if (tries++ === MAX_RECIPIENT_TRIES) return {};
-      const key = await open.key();
-      if (key === undefined) continue;
-      const content = decryptContent(request.enveloped, setting, key);
-      key.fill(0);
-      const { recipient } = open;
-      if (content === undefined) continue;
-      return { content, keyManagement: info.kind, ...(recipient === undefined ? {} : { recipient }) };
-    }
+  const openers = request.enveloped.recipients.flatMap((node) => openersFor(request, node, setting.keyLength));
+  // A failed try spoils the ciphertext for the next one, so there must be only one.
+  const scratch = request.scratch && openers.length === 1;
+  for (const { kind, recipient, key } of openers.slice(0, MAX_RECIPIENT_TRIES)) {
+    const contentKey = await key();
+    if (contentKey === undefined) continue;
+    const content = decryptContent(request.enveloped, setting, contentKey, scratch);
+    contentKey.fill(0);
+    if (content !== undefined)
+      return { content, keyManagement: kind, ...(recipient === undefined ? {} : { recipient }) };
   }
   return {};
 }
 
-function readInfo(node: { tag: number; bytes: Buffer; content: Buffer }): RecipientInfo {
+function readInfo(node: BerNode): RecipientInfo {
   try {
     return readRecipientInfo(node);
   } catch {
@@ -92,21 +92,25 @@ function readInfo(node: { tag: number; bytes: Buffer; content: Buffer }): Recipi
 }
 
 interface Opener {
+  readonly kind: RecipientInfo['kind'];
   readonly recipient?: Certificate;
   key(): Promise<Buffer | undefined> | Buffer | undefined;
 }
 
 /** Only keys that the info names are ever used: trying others succeeds at random (RSA v1.5) and would be an oracle. */
-function openers(request: DecryptRequest, info: RecipientInfo, bytes: Buffer, keyLength: number): Opener[] {
+function openersFor(request: DecryptRequest, node: BerNode, keyLength: number): Opener[] {
+  const info = readInfo(node);
+  const { kind } = info;
   const secrets = request.secrets ?? {};
-  if (info.kind === 'kek') return [{ key: () => openKek(info, secrets) }];
-  if (info.kind === 'password') return [{ key: () => openPassword(info, secrets) }];
-  const bare = (secrets.privateKeys ?? []).map((key) => ({ key: () => openWithBareKey(key, info, keyLength) }));
+  if (kind === 'kek') return [{ kind, key: () => openKek(info, secrets) }];
+  if (kind === 'password') return [{ kind, key: () => openPassword(info, secrets) }];
   const named: Opener[] = request.recipients
     .filter((certificate) => isFor(info, certificate))
     .map((certificate) => ({
+      kind,
       recipient: certificate,
-      key: () => request.keys.openRecipient({ certificate, recipientInfo: bytes, keyLength }),
+      key: () => request.keys.openRecipient({ certificate, recipientInfo: node.bytes, keyLength }),
     }));
+  const bare = (secrets.privateKeys ?? []).map((key) => ({ kind, key: () => openWithBareKey(key, info, keyLength) }));
   return [...named, ...bare];
 }
