@@ -156,6 +156,47 @@ test('a key with its certificate is imported, encrypted or not, and leased like 
   );
 });
 
+test('PKCS#12 files of today and of yesterday are imported; the wrong password opens neither', async () => {
+  for (const [name, more] of [
+    ['modern', []],
+    ['legacy', ['-legacy', '-certpbe', 'PBE-SHA1-RC2-40', '-keypbe', 'PBE-SHA1-3DES', '-macalg', 'sha1']],
+  ] as const) {
+    selfSigned(name, `${name}@beta.test`);
+    const input = [
+      '-inkey',
+      `${name}.key`,
+      '-in',
+      `${name}.crt`,
+      '-out',
+      `${name}.p12`,
+      '-passout',
+      'pass:open sesame',
+    ];
+    openssl('pkcs12', '-export', ...more, ...input);
+    const file = readFileSync(join(directory, `${name}.p12`));
+    await assert.rejects(operator.call('import', { file, password: 'wrong' }), isFault('import-password-wrong'), name);
+    const { imported } = await operator.call('import', { file, password: 'open sesame' });
+    assert.deepEqual(
+      imported.map(({ tenant, address, certificates }) => [tenant, address, certificates.length]),
+      [['beta', `${name}@beta.test`, 2]],
+    );
+    await assert.rejects(
+      operator.call('import', { file: file.subarray(0, file.length - 9), password: 'open sesame' }),
+      isFault('import-unreadable'),
+    );
+  }
+});
+
+test("a partner's signing and encryption certificates come in together", async () => {
+  const { records } = await operator.call('identity-show', { address: 'p256@alpha.test' });
+  const file = Buffer.from(records.map(({ certificate }) => pem(certificate)).join(''));
+  const { imported } = await operator.call('import', { tenant: 'beta', file });
+  assert.deepEqual(
+    imported[0]?.certificates.map(({ use }) => use),
+    ['partner', 'partner'],
+  );
+});
+
 test("a partner's certificate is pinned to its address in the tenant that imported it", async () => {
   const partner = selfSigned('partner', 'partner@gamma.test');
   await assert.rejects(operator.call('import', { file: partner.certificate }), isFault('tenant-needed'));
@@ -175,7 +216,7 @@ test('what does not belong together is not imported', async () => {
     [{ file: Buffer.concat([one.certificate, two.key]) }, 'import-mismatch'],
     [{ file: Buffer.concat([foreign.certificate, foreign.key]) }, 'address-not-ours'],
     [{ file: Buffer.concat([one.certificate, one.key]), address: 'other@alpha.test' }, 'import-mismatch'],
-    [{ file: one.key }, 'import-unreadable'],
+    [{ file: one.key }, 'import-mismatch'],
     [{ file: Buffer.from('not a file at all') }, 'import-unreadable'],
     [{ file: Buffer.alloc(0) }, 'import-unreadable'],
     [{ file: one.certificate.subarray(0, 200) }, 'import-unreadable'],
