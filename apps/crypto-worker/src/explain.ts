@@ -71,7 +71,7 @@ export function explanationTable({ facts, plan, classification, tenant, envelope
       `recipient ${address(recipient.at)}`,
       'keys' in recipient
         ? `${recipient.keys.length} decryption keys`
-        : `${recipient.visible ? 'in To or Cc' : 'hidden'}, ${recipient.certificate ?? 'no certificate'}`,
+        : `${recipient.visible ? 'in To or Cc' : 'hidden'}, ${recipient.certificate ?? 'no certificate'}${recipient.keyIsOurs ? ', its key is ours' : ''}`,
     ]),
     ...[...candidates].flatMap(([of, list]) =>
       list.map(({ record, refusal }): [string, string] => [

@@ -75,11 +75,11 @@ async function outboundFacts(sources: FactSources): Promise<Gathered> {
     envelope.recipients.map(async ({ address }, at) => {
       const found = await encryptionFor(sources, anchors, normalAddress(address));
       candidates.set(normalAddress(address), found);
-      const certificate = chosen(found)?.fingerprint;
+      const record = chosen(found);
       return {
         at,
         visible: visible.has(normalAddress(address)),
-        ...(certificate === undefined ? {} : { certificate }),
+        ...(record === undefined ? {} : { certificate: record.fingerprint, keyIsOurs: record.keyId !== undefined }),
       };
     }),
   );

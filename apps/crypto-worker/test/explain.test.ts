@@ -2,15 +2,15 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { explain, type Explanation, explanationJson, explanationTable } from '../src/explain.ts';
 import { memoryKeyService } from '@sealpost/testkit';
+import { type Explanation, explain, explanationJson, explanationTable } from '../src/explain.ts';
 import { alpha, usualPolicy } from './gateway.ts';
 
 const clock = { now: () => new Date() };
 const keys = memoryKeyService(clock);
-const { signing } = keys.addIdentity(alpha, 'alice@alpha.test');
-const bob = keys.addIdentity(alpha, 'bob@partner.test').decryption;
-keys.addIdentity(alpha, 'old@partner.test', { notAfter: new Date(Date.now() - 1_000) });
+const { signing, decryption } = keys.addIdentity(alpha, 'alice@alpha.test');
+const bob = keys.addPartner(alpha, 'bob@partner.test');
+keys.addPartner(alpha, 'old@partner.test', { notAfter: new Date(Date.now() - 1_000) });
 
 function ask(direction: 'outbound' | 'inbound', message: string, to: readonly string[]): Promise<Explanation> {
   return explain({
@@ -53,13 +53,13 @@ test('inbound: the keys that each recipient holds', async () => {
     '\r\n\r\n',
     '\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\n',
   );
-  const found = await ask('inbound', encrypted, ['bob@partner.test', 'x@partner.test']);
+  const found = await ask('inbound', encrypted, ['alice@alpha.test', 'x@alpha.test']);
   assert.deepEqual(
     found.plan.groups.map(({ action }) => action),
     [
-      { do: 'open', openWith: [bob.fingerprint] },
+      { do: 'open', openWith: [decryption.fingerprint] },
       { do: 'open', openWith: [] },
     ],
   );
-  assert.match(explanationTable(found), /recipient bob@partner\.test +1 decryption keys?/);
+  assert.match(explanationTable(found), /recipient alice@alpha\.test +1 decryption keys?/);
 });

@@ -6,8 +6,8 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import {
   type CryptoJob,
-  encodePlan,
   type ErrorCode,
+  encodePlan,
   fail,
   sealBytes,
   sealMessage,

@@ -23,8 +23,7 @@ const mail = `${head}MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-
 
 /** A partner's keys are made by the same CA here; the gateway holds the certificate only. */
 function partner(address: string, algorithm: 'rsa' | 'ec' = 'rsa', notAfter?: Date): CertificateRecord {
-  const elsewhere = gateway.keys.addIdentity(alpha, address, { algorithm, ...(notAfter ? { notAfter } : {}) });
-  return elsewhere.decryption;
+  return gateway.keys.addPartner(alpha, address, { algorithm, ...(notAfter ? { notAfter } : {}) });
 }
 
 /** The content, if OpenSSL finds the signature good and made with a certificate of the tenant's CA. */
@@ -87,6 +86,17 @@ test('a recipient without certificate gets it signed only, in a delivery of its 
   verifySigned(plain.message);
 });
 
+test('a colleague whose key we hold gets the mail signed only: encrypted it could be read by nobody there', async () => {
+  gateway.keys.addIdentity(alpha, 'carla@alpha.test');
+  partner('bob@partner.test');
+  const to = ['carla@alpha.test', 'bob@partner.test'];
+  const deliveries = await gateway.send({ direction: 'outbound', to, message: mail });
+  const inside = deliveries.find((delivery) => addressesOf(delivery).includes('carla@alpha.test'));
+  assert.ok(inside);
+  assert.deepEqual(addressesOf(inside), ['carla@alpha.test']);
+  assert.match(verifySigned(inside.message), /Gr=C3=BC=C3=9Fe|R3LDvMOfZQ/);
+});
+
 test('Bcc recipients each have a ciphertext of their own that names nobody else', async () => {
   for (const name of ['bob', 'dora', 'emil']) partner(`${name}@partner.test`);
   const to = ['bob@partner.test', 'dora@partner.test', 'emil@partner.test'];
@@ -120,7 +130,8 @@ test('a recipient whose only certificate expired or has no path is one without c
 /** A certificate of another CA than any that the tenant trusts. */
 function stranger(address: string): CertificateRecord {
   const elsewhere = memoryKeyService({ now: () => new Date() });
-  return elsewhere.addIdentity(tenantId('other'), address, { algorithm: 'rsa' }).decryption;
+  const { keyId, ...known } = elsewhere.addPartner(tenantId('other'), address, { algorithm: 'rsa' });
+  return known;
 }
 
 for (const [kind, fields] of Object.entries({

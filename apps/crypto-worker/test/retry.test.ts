@@ -9,7 +9,7 @@ let gateway: Gateway;
 before(async () => {
   gateway = await startGateway();
   gateway.keys.addIdentity(alpha, 'alice@alpha.test');
-  gateway.keys.addIdentity(alpha, 'bob@partner.test');
+  gateway.keys.addPartner(alpha, 'bob@partner.test');
 });
 afterEach(() => gateway.stopWorker());
 after(() => gateway[Symbol.asyncDispose]());
@@ -81,7 +81,7 @@ test('the plan stands although certificates and policy changed between the tries
         const found = await gateway.worker.marks.has(name);
         // Between load and decide of the second try.
         if (await gateway.blobs.get(`plan-${job.id}`)) {
-          gateway.keys.addIdentity(alpha, 'dora@else.test');
+          gateway.keys.addPartner(alpha, 'dora@else.test');
           gateway.policy = { ...usualPolicy, outbound: { ...usualPolicy.outbound, sign: 'never' } };
         }
         return found;
@@ -97,7 +97,7 @@ test('the plan stands although certificates and policy changed between the tries
 });
 
 test('a certificate of the plan that is gone sets its group aside; the others go', async () => {
-  gateway.keys.addIdentity(alpha, 'gone@partner.test');
+  gateway.keys.addPartner(alpha, 'gone@partner.test');
   const { deliveries } = gateway.worker;
   gateway.run({
     deliveries: {

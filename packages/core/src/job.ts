@@ -31,6 +31,8 @@ export interface DeliveryJob extends Job {
   readonly settled: readonly SettledRecipient[];
   /** Attempts that reached a next hop so far. */
   readonly attempts: number;
+  /** The span of the try before, which the next one links to. */
+  readonly tried?: TraceContext;
 }
 
 export interface SettledRecipient {
@@ -59,7 +61,8 @@ export function readDeliveryJob(value: unknown): DeliveryJob {
   const { base, record } = readJob(value);
   const { settled, attempts } = record;
   if (!Array.isArray(settled) || !settled.every(isSettled) || !isCount(attempts)) throw fail('job-malformed');
-  return { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts };
+  const job = { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts };
+  return isTrace(record.tried) ? { ...job, tried: record.tried } : job;
 }
 
 function readJob(value: unknown): { base: Job; record: Record<string, unknown> } {

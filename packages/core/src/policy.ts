@@ -53,6 +53,11 @@ export interface OutboundRecipient {
   readonly visible: boolean;
   /** The valid certificate to encrypt to. */
   readonly certificate?: Fingerprint;
+  /**
+   * We hold the private key of that certificate: a colleague behind this gateway, whose mail does not pass the inbound side and
+   * could not be read if it were encrypted. It goes signed only, whatever the policy says of recipients without certificate.
+   */
+  readonly keyIsOurs?: boolean;
 }
 
 export interface InboundFacts {
@@ -93,11 +98,16 @@ function outboundGroups(facts: OutboundFacts): NewGroup[] {
   const protect = (recipients: readonly OutboundRecipient[]): NewGroup[] =>
     group(
       recipients.map(({ at }) => at),
-      { do: 'protect', ...signing, encryptTo: unique(recipients.flatMap(({ certificate }) => certificate ?? [])) },
+      {
+        do: 'protect',
+        ...signing,
+        encryptTo: unique(recipients.flatMap(({ certificate, keyIsOurs }) => (keyIsOurs ? [] : (certificate ?? [])))),
+      },
     );
 
-  const reachable = facts.recipients.filter(({ certificate }) => certificate);
-  const others = facts.recipients.filter(({ certificate }) => !certificate);
+  const colleagues = facts.recipients.filter(({ keyIsOurs }) => keyIsOurs);
+  const reachable = facts.recipients.filter(({ certificate, keyIsOurs }) => certificate && !keyIsOurs);
+  const others = facts.recipients.filter(({ certificate, keyIsOurs }) => !certificate && !keyIsOurs);
   return [
     ...protect(reachable.filter(({ visible }) => visible)),
     ...reachable.filter(({ visible }) => !visible).flatMap((hidden) => protect([hidden])),
@@ -107,6 +117,7 @@ function outboundGroups(facts: OutboundFacts): NewGroup[] {
           others.map(({ at }) => at),
           refuse(facts, 'recipient-without-certificate'),
         )),
+    ...protect(colleagues),
   ];
 }
 

@@ -56,6 +56,21 @@ test('a recipient without certificate bounces by policy, and waits for a person 
   ]);
 });
 
+test('a colleague whose key we hold gets mail that can be read: signed only, never bounced', () => {
+  const facts: OutboundFacts = {
+    ...base,
+    policy: { ...policy, withoutCertificate: 'bounce' },
+    recipients: [
+      { at: 0, visible: true, certificate: 'bob' },
+      { at: 1, visible: true, certificate: 'carol', keyIsOurs: true },
+    ],
+  };
+  assert.deepEqual(actionsOf(facts), [
+    [[0], { do: 'protect', signWith: 'alice', encryptTo: ['bob'] }],
+    [[1], { do: 'protect', signWith: 'alice', encryptTo: [] }],
+  ]);
+});
+
 test('no mail leaves unsigned when the policy says always', () => {
   const { signer, ...unsigned } = base;
   assert.equal(signer, 'alice');
@@ -144,9 +159,15 @@ test('whatever the facts: one group each, no Bcc in company of an encrypted grou
         const members = facts.recipients.filter(({ at }) => recipients.includes(at));
         if (action.do !== 'protect') continue;
         if (action.encryptTo.length > 0 && members.some(({ visible }) => !visible)) assert.equal(members.length, 1);
-        if (facts.policy.withoutCertificate === 'bounce') assert.ok(members.every(({ certificate }) => certificate));
+        if (facts.policy.withoutCertificate === 'bounce')
+          assert.ok(members.every(({ certificate, keyIsOurs }) => certificate || keyIsOurs));
         if (facts.policy.sign === 'always') assert.ok(action.signWith);
-        assert.ok(members.every(({ certificate }) => !certificate || action.encryptTo.includes(certificate)));
+        assert.ok(
+          members.every(
+            ({ certificate, keyIsOurs }) =>
+              !certificate || action.encryptTo.includes(certificate) === !keyIsOurs || members.length > 1,
+          ),
+        );
       }
     }),
   );

@@ -6,10 +6,10 @@ import { test } from 'node:test';
 import {
   codeOf,
   type Envelope,
+  formatKeyId,
   newMessageId,
   openMessage,
   parseKeyId,
-  formatKeyId,
   type SealContext,
   sealedKeyId,
   sealMessage,

@@ -18,9 +18,9 @@ import {
   parseKeyId,
   readFrame,
   type ServiceRole,
+  type StageName,
   signTicket,
   spoolIdentity,
-  type StageName,
   type TenantId,
   type Ticket,
   type TicketSigner,
@@ -33,6 +33,11 @@ export interface MemoryKeyService {
   as(role: ServiceRole, instance?: string): KeyService;
   /** Makes the keys of an identity and certificates by the tenant's own CA. */
   addIdentity(tenant: TenantId, address: string, options?: IdentityOptions): IdentityRecords;
+  /**
+   * Somebody outside with a certificate of the tenant's CA. The service knows the certificate only; what is returned names the
+   * private key too, for the test that plays the partner.
+   */
+  addPartner(tenant: TenantId, address: string, options?: IdentityOptions): CertificateRecord;
   /** A certificate from elsewhere, such as a partner's. */
   addCertificate(
     tenant: TenantId,
@@ -97,7 +102,7 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
     return record;
   }
 
-  function addKey(tenant: TenantId, address: string, use: KeyUse, options: IdentityOptions): CertificateRecord {
+  function makeKey(tenant: TenantId, address: string, use: KeyUse, options: IdentityOptions): CertificateRecord {
     const { publicKey, privateKey } = keyPair(options.algorithm ?? 'ec');
     const profile: CertificateProfile = use === 'signing' ? 'smime-sign' : 'smime-encrypt';
     const { certificate: issuer, privateKey: issuerKey } = authority(tenant);
@@ -112,14 +117,8 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
     });
     const keyId = nextKeyId(tenant, normalAddress(address), use);
     privateKeys.set(keyId, privateKey);
-    return addRecord(tenant, {
-      fingerprint: certificate.fingerprint,
-      certificate: certificate.der,
-      chain: [issuer.der],
-      address,
-      keyId,
-      pinned: false,
-    });
+    const { fingerprint, der } = certificate;
+    return { fingerprint, certificate: der, chain: [issuer.der], address, keyId, pinned: false };
   }
 
   function nextKeyId(tenant: TenantId, identity: string, use: KeyUse): KeyId {
@@ -161,9 +160,15 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
     authority,
     privateKey,
     addIdentity: (tenant, address, options = {}) => ({
-      signing: addKey(tenant, address, 'signing', options),
-      decryption: addKey(tenant, address, 'decryption', options),
+      signing: addRecord(tenant, makeKey(tenant, address, 'signing', options)),
+      decryption: addRecord(tenant, makeKey(tenant, address, 'decryption', options)),
     }),
+    addPartner(tenant, address, options = {}) {
+      const made = makeKey(tenant, address, 'decryption', options);
+      const { keyId, ...known } = made;
+      addRecord(tenant, known);
+      return made;
+    },
     addCertificate(tenant, record) {
       addRecord(tenant, { ...record, fingerprint: parseCertificate(record.certificate).fingerprint });
     },
