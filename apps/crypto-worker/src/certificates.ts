@@ -1,8 +1,15 @@
 // Which certificate to use: the newest one that is valid now and that the tenant has a reason to trust, a path to one of its
 // trust anchors (RFC 5280 §6) or an operator who pinned it. An expired duplicate never stands in the way of a valid one.
 
-import { type CertificateRecord, parseKeyId } from '@sealpost/core';
-import { type Certificate, mayEncryptTo, mayVerifyWith, parseCertificate, validatePath } from '@sealpost/smime';
+import { type CertificateRecord, normalAddress, parseKeyId } from '@sealpost/core';
+import {
+  addressesMatch,
+  type Certificate,
+  mayEncryptTo,
+  mayVerifyWith,
+  parseCertificate,
+  validatePath,
+} from '@sealpost/smime';
 
 /** Why a known certificate is not used, for `explain`. */
 export interface Candidate {
@@ -24,6 +31,7 @@ export function encryptionCandidates(
     const usable = mayEncryptTo(certificate, at);
     if (!usable.ok) return { record, certificate, refusal: usable.reason };
     if (record.pinned) return { record, certificate };
+    if (!names(certificate, record.address)) return { record, certificate, refusal: 'address' };
     const intermediates = record.chain.flatMap((der) => parsed(der) ?? []);
     const path = validatePath({ leaf: certificate, intermediates, trust: anchors, at, purpose: 'smime' });
     return path.ok ? { record, certificate } : { record, certificate, refusal: `path: ${path.failure.code}` };
@@ -52,6 +60,11 @@ export function chosen(candidates: readonly Candidate[]): CertificateRecord | un
 
 export function anchorsOf(ders: readonly Buffer[]): Certificate[] {
   return ders.flatMap((der) => parsed(der) ?? []);
+}
+
+/** Without regard to case, as mailboxes are looked up: the owner of a domain knows whether `Bob` is `bob`. */
+function names({ addresses }: Certificate, address: string): boolean {
+  return addresses.some((each) => addressesMatch(normalAddress(each), normalAddress(address)));
 }
 
 function isOwn({ keyId }: CertificateRecord, use: 'signing' | 'decryption'): boolean {

@@ -5,9 +5,9 @@ import { isAscii } from 'node:buffer';
 import {
   boundaryOf,
   decodeTransfer,
+  type Entity,
   encodeBase64,
   encodeQuotedPrintable,
-  type Entity,
   firstValue,
   type ParameterizedValue,
   parseParameterized,

@@ -8,8 +8,8 @@ import { withFooter } from './footer.ts';
 import { leasedKeys } from './key-port.ts';
 import { type Outgoing, outgoing } from './outgoing.ts';
 import { withFieldOnTop, withoutForged, withSubjectTag } from './own-fields.ts';
-import { type Result, resultHeader, wordOf } from './result-header.ts';
 import type { ResolvedOpening } from './resolve.ts';
+import { type Result, resultHeader, wordOf } from './result-header.ts';
 import type { Worker } from './worker.ts';
 
 export interface OpenedGroup extends Outgoing {

@@ -1,7 +1,7 @@
 // Puts the worker together: queue, blobs, key service, watchdog; and takes it apart again.
 
-import { connectKeyService, type RunningService, type ServiceContext, ticketLifeMs } from '@sealpost/service';
 import { connectRedis, cryptoStage, deliveryStage, openBlobs, redisMarks } from '@sealpost/queue';
+import { connectKeyService, type RunningService, type ServiceContext, ticketLifeMs } from '@sealpost/service';
 import { cryptoHandler } from './pipeline.ts';
 import { tickets } from './tickets.ts';
 import { watchdog } from './watchdog.ts';
@@ -9,6 +9,8 @@ import type { Worker } from './worker.ts';
 
 /** Jobs wait and none was fetched for this long: only a restart helps. Above any pause that a healthy worker makes. */
 const deafMs = 120_000;
+/** Of the deadline for stopping, what is kept for closing connections after the last job. */
+const closingMs = 1_000;
 
 export async function start({ config, log, clock, telemetry, instance }: ServiceContext): Promise<RunningService> {
   const redis = await connectRedis(config.redis, log);
@@ -56,7 +58,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     isReady: () => redis.isReady(),
     isLive: async () => (await consumer.idleWithBacklogMs()) < deafMs,
     async stop(deadlineMs) {
-      await consumer.close(deadlineMs);
+      await consumer.close(Math.max(0, deadlineMs - closingMs));
       await Promise.all([guard.stop(), deliveries.close(), keys.close(), blobs.close()]);
       await redis.close();
     },
