@@ -15,7 +15,7 @@ export interface Work<Do extends GroupAction['do'] = GroupAction['do']> {
   readonly action: Extract<GroupAction, { readonly do: Do }>;
 }
 
-export interface Signer extends OwnCertificate {
+interface Signer extends OwnCertificate {
   readonly chain: readonly Certificate[];
 }
 

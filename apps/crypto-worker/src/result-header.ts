@@ -3,7 +3,7 @@
 
 import type { SignerVerdict, Verdict } from '@sealpost/smime';
 
-export const resultField = 'X-Sealpost-Result';
+const resultField = 'X-Sealpost-Result';
 
 /** One word for the whole mail. */
 export type ResultWord = 'verified' | 'unverified' | 'unsigned' | 'undecryptable' | 'broken';

@@ -12,6 +12,8 @@ export type MessageId = Branded<'message'>;
 /** One group of recipients of one message that gets the same bytes. */
 export type DeliveryId = Branded<'delivery'>;
 export type KeyId = Branded<'key'>;
+/** SHA-256 of a certificate, lower-case hex. */
+export type Fingerprint = string;
 
 export type Direction = 'outbound' | 'inbound';
 /** The stages that hold a spool key of their own. */

@@ -2,8 +2,7 @@
 // that regrouped recipients by what it finds now would lose or double mail (measured). Stored sealed, with a ticket of its own.
 
 import { type ErrorCode, fail, isErrorCode } from './errors.ts';
-import type { Direction } from './ids.ts';
-import type { Fingerprint } from './policy.ts';
+import type { Direction, Fingerprint } from './ids.ts';
 
 const planVersion = 1;
 

@@ -2,6 +2,7 @@
 // facts, so `sealpost explain` can print them and a test can enumerate them.
 
 import type { ErrorCode } from './errors.ts';
+import type { Fingerprint } from './ids.ts';
 import type { Group, GroupAction, Plan } from './plan.ts';
 
 /** Mail that a gateway must leave alone, and why (reference: "Mail semantics that bite gateways"). */
@@ -29,9 +30,6 @@ export interface TenantPolicy {
   readonly outbound: OutboundPolicy;
   readonly inbound: InboundPolicy;
 }
-
-/** SHA-256 of a certificate, lower-case hex. */
-export type Fingerprint = string;
 
 export interface OutboundFacts {
   readonly direction: 'outbound';

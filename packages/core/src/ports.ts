@@ -4,10 +4,9 @@ import type { KeyObject } from 'node:crypto';
 import type { Envelope } from './envelope.ts';
 import type { ErrorCode } from './errors.ts';
 import type { EventFields, EventName } from './events.ts';
-import type { KeyId, StageName, TenantId } from './ids.ts';
+import type { Fingerprint, KeyId, StageName, TenantId } from './ids.ts';
 import type { TraceContext } from './job.ts';
 import type { Outcome } from './outcome.ts';
-import type { Fingerprint } from './policy.ts';
 import type { TicketSigner } from './ticket.ts';
 
 export interface Clock {
