@@ -35,9 +35,12 @@ test('nesting without end stops', async () => {
 });
 
 test('layers without end stop', async () => {
-  let object = Buffer.from('x');
+  let object: Buffer = Buffer.from('x');
   for (let depth = 0; depth < 20; depth++) {
-    const inner = sequence(oid(depth === 0 ? CONTENT_TYPE.data : CONTENT_TYPE.signedData), tlv(0xa0, octetString(object)));
+    const inner = sequence(
+      oid(depth === 0 ? CONTENT_TYPE.data : CONTENT_TYPE.signedData),
+      tlv(0xa0, octetString(object)),
+    );
     object = sequence(integer(1), tlv(0x31), inner, tlv(0x31, tlv(0x30)));
   }
   assert.equal(await codeOf(Buffer.concat(contentInfo(CONTENT_TYPE.signedData, [object]))), 'limit-exceeded');
@@ -58,7 +61,15 @@ test('too many signers, certificates, recipients', async () => {
 });
 
 test('lengths beyond the input', async () => {
-  for (const hex of ['30', '3080', '30848fffffff', '3088ffffffffffffffff', '30890000000000000000', '308206', '1f8101']) {
+  for (const hex of [
+    '30',
+    '3080',
+    '30848fffffff',
+    '3088ffffffffffffffff',
+    '30890000000000000000',
+    '308206',
+    '1f8101',
+  ]) {
     assert.equal(await codeOf(Buffer.concat([Buffer.from(hex, 'hex')])), 'malformed-cms');
   }
   assert.equal(await codeOf(Buffer.alloc(0)), 'malformed-cms');

@@ -32,8 +32,11 @@ for (const cipher of ['aes-256-cbc', 'aes-256-gcm', 'chacha20-poly1305'] as cons
 
   test(`two keys for a large ${cipher} message: the first that fails does not spoil the second`, async () => {
     const keys = keysOf(bob, carol);
-    const spoiled = { ...keys, openRecipient: (request: Parameters<typeof keys.openRecipient>[0]) =>
-      request.certificate === bob.certificate ? randomBytes(32) : keys.openRecipient(request) };
+    const spoiled = {
+      ...keys,
+      openRecipient: (request: Parameters<typeof keys.openRecipient>[0]) =>
+        request.certificate === bob.certificate ? randomBytes(32) : keys.openRecipient(request),
+    };
     const result = await open(await made, { ...options, recipients, keys: spoiled });
     assert.ok(result.kind === 'opened' && result.verdict.verified);
   });

@@ -46,9 +46,16 @@ function info(algorithm: Buffer, encryptedKey: Buffer, certificate = bob.certifi
 test('malformed OAEP parameters never fall back to v1.5', () => {
   const wrapped = under(constants.RSA_PKCS1_PADDING, contentKey);
   const { algorithm, encryptedKey } = encryptOaep(publicKey, contentKey, 'sha256');
-  const open = (identifier: Buffer, octets: Buffer) => openRecipientInfo(bob.privateKey, bob.certificate, info(identifier, octets), 32);
+  const open = (identifier: Buffer, octets: Buffer) =>
+    openRecipientInfo(bob.privateKey, bob.certificate, info(identifier, octets), 32);
   assert.ok(open(algorithm, encryptedKey)?.equals(contentKey));
-  for (const parameters of [NULL, sequence(NULL), sequence(integer(1)), octetString(contentKey), sequence(octetString(wrapped))]) {
+  for (const parameters of [
+    NULL,
+    sequence(NULL),
+    sequence(integer(1)),
+    octetString(contentKey),
+    sequence(octetString(wrapped)),
+  ]) {
     assert.equal(open(algorithmIdentifier(KEY_TRANSPORT.oaep, parameters), wrapped), undefined);
     assert.equal(open(algorithmIdentifier(KEY_TRANSPORT.oaep, parameters), encryptedKey), undefined);
   }
@@ -65,7 +72,11 @@ test('OAEP with another mask hash and a label is unpadded as RFC 8017 says', asy
   const { Openssl } = await import('./openssl.ts');
   const openssl = new Openssl();
   const keyopts = ['rsa_padding_mode:oaep', 'rsa_oaep_md:sha512', 'rsa_mgf1_md:sha1', 'rsa_oaep_label:00ff'];
-  const recipient = ['-recip', openssl.certificate(bob.certificate), ...keyopts.flatMap((option) => ['-keyopt', option])];
+  const recipient = [
+    '-recip',
+    openssl.certificate(bob.certificate),
+    ...keyopts.flatMap((option) => ['-keyopt', option]),
+  ];
   const made = openssl.run(['cms', '-encrypt', '-aes256', '-outform', 'DER', ...recipient], Buffer.from('text'));
   openssl.close();
   const { openObject, localKeys } = await import('../src/index.ts');
