@@ -83,6 +83,18 @@ test('opaque signed mail is verified', async () => {
   assert.match(result, /result=verified; encrypted=no; signed=yes/);
 });
 
+test('triple wrapped (RFC 2634 §1.1): what is encrypted inside a clear or opaque signature is opened too', async () => {
+  for (const options of [[], ['-nodetach']]) {
+    const wrapped = signed(encrypted(signed(entity, alice), [bob.certificate]), alice, ...options);
+    const { result, below } = read((await receive(wrapped))[0]);
+    assert.match(result, /result=verified; encrypted=yes/);
+    assert.match(below, /Grüße von Alice\r\n\r\nSignature valid\.\r\n$/);
+    const other = read((await receive(wrapped, ['carol@beta.test']))[0]);
+    assert.match(other.result, /result=undecryptable/);
+    assert.equal(other.below, head + wrapped);
+  }
+});
+
 test('encrypted without a signature says so', async () => {
   const { result, below } = read((await receive(encrypted(entity, [bob.certificate])))[0]);
   assert.match(

@@ -1,17 +1,18 @@
 // Opens S/MIME (RFC 8551 §3, RFC 2634 §1.1): layer after layer from the outside, each checked, until plain content is
 // reached. Only what covers the whole message counts.
+
+import { classifyEntity, findInnerParts, type SmimeForm } from './classify.ts';
+import { BerCursor } from './cms/ber.ts';
 import { decompress } from './cms/compressed.ts';
 import { type ContentInfo, decodeObject, readContentInfo } from './cms/content-info.ts';
 import { type Decrypted, decryptEnveloped, decryptWithSharedKeys } from './cms/decrypt.ts';
 import { type EnvelopedData, readEncryptedData, readEnvelopedData } from './cms/enveloped-data.ts';
-import { BerCursor } from './cms/ber.ts';
 import type { KeyPort } from './cms/key-port.ts';
 import { MAX_LAYERS } from './cms/limits.ts';
 import { CONTENT_TYPE } from './cms/oids.ts';
 import type { SharedSecrets } from './cms/shared-secrets.ts';
 import { readSignedData, type SignedData } from './cms/signed-data.ts';
-import { carriedCertificates, type CheckedSigner, checkSigners, type SignedContent } from './cms/verify.ts';
-import { classifyEntity, findInnerParts, type SmimeForm } from './classify.ts';
+import { type CheckedSigner, carriedCertificates, checkSigners, type SignedContent } from './cms/verify.ts';
 import { SmimeError, type SmimeErrorCode } from './errors.ts';
 import { judgeSigner, namesAll, type TrustOptions } from './judge-signer.ts';
 import { lineFeedsToCrlf } from './mime/canonical.ts';
@@ -273,6 +274,8 @@ class Opening {
       return undefined;
     }
     this.#decrypted = true;
+    // What was signed outside is gone now (triple wrapping, RFC 2634 §1.1): that signature keeps nothing any more.
+    this.#signatureKept = false;
     return { type: contentType, content, replace: true };
   }
 
