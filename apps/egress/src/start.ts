@@ -26,7 +26,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   const routes = config.egress.routes.map((route) => ({ route, peer: peerOf(route, config) }));
   const redis = await connectRedis(config.redis, log);
   const blobs = await openBlobs(config.blobs, redis);
-  const keys = connectKeyService(config.keyService, 'egress', instance);
+  const keys = connectKeyService(config.keyService, 'egress', instance, telemetry);
   const stage = deliveryStage(redis);
   const publisher = stage.publisher();
   const { concurrency } = config.egress;

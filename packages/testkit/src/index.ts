@@ -3,6 +3,7 @@
 export { type ManualClock, manualClock } from './clock.ts';
 export { type CutRule, type FlakyProxy, type ProxyMode, startFlakyProxy } from './flaky-proxy.ts';
 export { freePort } from './free-port.ts';
+export { type KeyServiceSubject, keyServiceContract } from './key-service-contract.ts';
 export {
   type Authority,
   type IdentityOptions,

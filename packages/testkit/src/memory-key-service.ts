@@ -223,12 +223,13 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
   /** The real one's rule: a key serves the mail of its own identity only. */
   function justify(keyId: KeyId, bytes: Buffer, envelope: Envelope): void {
     const key = parseKeyId(keyId);
-    // The third field of a ticket is the id that it speaks for; which message that is does not matter here.
-    const id = readFrame(bytes, 3).fields[2]?.toString() ?? '';
+    // Tenant and id as the ticket claims them: which message it speaks for does not matter here, whose key it asks for does.
+    const [, tenant, id] = readFrame(bytes, 3).fields;
     const verifier = ticketVerifier([serviceCa.certificate.der], maxTicketAgeMs);
-    const ticket = verifier.verify(bytes, { kind: 'crypto', tenant: key.tenant, id }, clock.now());
-    const isGenuine = ticket.envelopeHash.equals(envelopeHash(envelope));
-    if (!isGenuine || !isOwnerOf(key, ticket.direction, envelope)) throw fail('key-denied');
+    const claimed = { kind: 'crypto', tenant: String(tenant) as TenantId, id: String(id) } as const;
+    const ticket = verifier.verify(bytes, claimed, clock.now());
+    if (!ticket.envelopeHash.equals(envelopeHash(envelope))) throw fail('envelope-mismatch');
+    if (key.tenant !== ticket.tenant || !isOwnerOf(key, ticket.direction, envelope)) throw fail('key-denied');
   }
 
   return service;
