@@ -12,7 +12,7 @@ const slowestBytesPerSecond = 10_000;
 /** Politeness of QUIT must not keep a socket. */
 const quitMs = 2_000;
 
-export type TlsMode = 'off' | 'opportunistic' | 'required' | 'verified';
+type TlsMode = 'off' | 'opportunistic' | 'required' | 'verified';
 
 export interface Peer {
   readonly host: string;
@@ -30,7 +30,7 @@ export interface Peer {
   readonly replyMs: number;
 }
 
-export interface SendRequest {
+interface SendRequest {
   /** Empty for the null sender. */
   readonly from: string;
   /** Further parameters of MAIL FROM, ready to send. */
@@ -43,7 +43,7 @@ export interface SendRequest {
   readonly message: Readable;
 }
 
-export interface SendReplies {
+interface SendReplies {
   /** What RCPT was answered with, for refused addresses. */
   readonly refused: ReadonlyMap<string, string>;
   /** The reply to MAIL, DATA or the message, which decided for all others; undefined where the connection was lost before. */

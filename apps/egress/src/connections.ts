@@ -1,6 +1,7 @@
 // Open sessions of one route, kept for the next message: a session per message would cost its handshakes, and early-talker waits,
 // every time. Bounded in messages and in idle time; a session that ends while idle is forgotten.
 
+import { fail } from '@sealpost/core';
 import type { Connection } from './connection.ts';
 
 export interface ReuseLimits {
@@ -8,7 +9,7 @@ export interface ReuseLimits {
   readonly idleMs: number;
 }
 
-export interface Lent {
+interface Lent {
   readonly connection: Connection;
   /** It carried a message before, so it may have died unnoticed. */
   readonly isReused: boolean;
@@ -23,7 +24,7 @@ export interface Connections {
   count(): number;
   /** Ends idle sessions politely; lent ones end when given back. */
   close(): void;
-  /** Ends every session at once. */
+  /** Ends every session at once, and opens no more. */
   destroy(): void;
 }
 
@@ -31,6 +32,7 @@ export function connections(limits: ReuseLimits, open: () => Promise<Connection>
   const carried = new Map<Connection, number>();
   const idle = new Map<Connection, NodeJS.Timeout>();
   let isClosed = false;
+  let isDestroyed = false;
 
   function takeIdle(): Connection | undefined {
     // The most recently used one is the least likely to be dead.
@@ -54,6 +56,10 @@ export function connections(limits: ReuseLimits, open: () => Promise<Connection>
       const kept = fresh ? undefined : takeIdle();
       if (kept) return { connection: kept, isReused: true };
       const connection = await open();
+      if (isDestroyed) {
+        connection.destroy();
+        throw fail('next-hop-unavailable');
+      }
       carried.set(connection, 0);
       connection.onClose(() => {
         stopIdling(connection);
@@ -78,6 +84,7 @@ export function connections(limits: ReuseLimits, open: () => Promise<Connection>
     },
     destroy() {
       isClosed = true;
+      isDestroyed = true;
       for (const connection of [...carried.keys()]) connection.destroy();
     },
   };

@@ -1,8 +1,7 @@
 // What the steps of one try pass on: the job in hand, the mail once it is loaded, and what became of each recipient.
 
-import type { Claim, DeliveryJob, Envelope, ErrorCode, Outcome, Ticket } from '@sealpost/core';
+import type { Claim, DeliveryJob, DsnRecipient, Envelope, ErrorCode, Outcome, Ticket } from '@sealpost/core';
 import { fail } from '@sealpost/core';
-import type { Notice } from './report.ts';
 import type { Result } from './transaction.ts';
 
 /** A genuine mail: its ticket was verified, its blob is the one that the ticket names. */
@@ -31,6 +30,12 @@ export interface Delivery {
   readonly tries: ReadonlyMap<number, Try>;
   readonly settlement: Settlement | undefined;
   readonly outcome: Outcome<DeliveryJob> | undefined;
+}
+
+/** What the sender is told about one recipient, by place in the envelope. */
+export interface Notice {
+  readonly at: number;
+  readonly dsn: DsnRecipient;
 }
 
 /** Who is finished after this try, and what has to be told about it. */

@@ -8,6 +8,9 @@ import { retryDelayMs } from '@sealpost/core';
 const shortestTurnMs = 50;
 /** Longest, whatever the length of the line: the guess about its speed gets old. */
 const longestTurnMs = 60_000;
+/** Until this many deliveries were timed, the guess is made from cold ones, and the longest turn is short. */
+const warmAfter = 50;
+const longestColdTurnMs = 500;
 /** The mail of a resting route is looked at this slowly: looking costs a blob and a decryption, and thousands may wait for it. */
 const restingGapMs = 5;
 const longestRestingTurnMs = 10 * 60_000;
@@ -16,7 +19,7 @@ const longestRestMs = 60_000;
 /** Turns come at twice the speed of the fastest delivery: coming too early costs a look, coming too late leaves the route idle. */
 const turnsPerDelivery = 2;
 /** The fastest delivery is forgotten by so much with each one that follows. */
-const forgetting = 1.05;
+const forgetting = 1.02;
 
 export interface LaneLimits {
   readonly connections: number;
@@ -48,6 +51,7 @@ export function lane({ connections, share, bytesInFlight }: LaneLimits, clock: C
   let restUntil = 0;
   let lastTurn = 0;
   let fastestMs = 0;
+  let timed = 0;
   let waiting: { readonly bytes: number; readonly tell: (admission: Admission) => void }[] = [];
 
   const now = () => clock.now().getTime();
@@ -60,7 +64,8 @@ export function lane({ connections, share, bytesInFlight }: LaneLimits, clock: C
     const resting = isResting();
     const start = Math.max(now(), restUntil) + shortestTurnMs;
     const gap = Math.max(fastestMs / connections / turnsPerDelivery, resting ? restingGapMs : 0);
-    lastTurn = Math.min(Math.max(start, lastTurn + gap), start + (resting ? longestRestingTurnMs : longestTurnMs));
+    const longest = resting ? longestRestingTurnMs : timed < warmAfter ? longestColdTurnMs : longestTurnMs;
+    lastTurn = Math.min(Math.max(start, lastTurn + gap), start + longest);
     return { kind: 'later', at: new Date(lastTurn), resting };
   }
 
@@ -88,6 +93,7 @@ export function lane({ connections, share, bytesInFlight }: LaneLimits, clock: C
     leave(bytes, tookMs) {
       active--;
       held -= bytes;
+      timed++;
       fastestMs = fastestMs === 0 ? tookMs : Math.min(tookMs, fastestMs * forgetting);
       letIn();
     },

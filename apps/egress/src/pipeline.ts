@@ -10,6 +10,7 @@ import {
   type Handler,
   type KeyService,
   type Log,
+  messageOf,
   type Outcome,
 } from '@sealpost/core';
 import { steps, type Telemetry } from '@sealpost/service';
@@ -23,10 +24,14 @@ import { type SettleRules, settle } from './settle.ts';
 import { tell, tellDoubt } from './tell.ts';
 
 /**
- * A finished delivery is remembered this long: its blob goes before its job does, and a process that dies between the two must not
- * make the next one take the blob for lost. A stalled job comes back within seconds; an hour covers an outage.
+ * A finished delivery is remembered this long: its blob goes before its job does, so a process that dies between the two must not
+ * make the next one take the blob for lost; and a worker that dies publishing may publish again what is delivered by then.
+ * A stalled job comes back within seconds; an hour covers an outage.
  */
 const finishedMarkMs = 60 * 60_000;
+
+/** Before a report is tried again that the queue or the key service did not let through: soon enough, and no storm. */
+const reportRetryMs = 10_000;
 
 export interface PipelineTools extends LoadTools, ReportTools {
   readonly keys: KeyService;
@@ -47,7 +52,7 @@ export function deliver(tools: PipelineTools): Handler<DeliveryJob> {
   const run = steps<Delivery>(
     telemetry,
     [
-      { name: 'egress.load', run: async (state) => loaded(state, await load(state.job)) },
+      { name: 'egress.load', run: loaded },
       { name: 'egress.check', run: (state) => check(state, tools) },
       { name: 'egress.route', run: (state) => route(state, tools) },
       { name: 'egress.settle', run: (state) => ({ ...state, settlement: settle(state, rulesNow()) }) },
@@ -57,10 +62,11 @@ export function deliver(tools: PipelineTools): Handler<DeliveryJob> {
   );
   const rulesNow = (): SettleRules => ({ ...tools.rules, now: tools.clock.now(), random: tools.random() });
 
-  async function loaded(state: Delivery, mail: Delivery['mail']): Promise<Delivery> {
-    if (mail) return { ...state, mail };
-    if (await marks.has(finishedMark(state.job))) return { ...state, outcome: { kind: 'done' } };
-    throw fail('blob-missing');
+  async function loaded(state: Delivery): Promise<Delivery> {
+    const [mail, isFinished] = await Promise.all([load(state.job), marks.has(finishedMark(state.job))]);
+    if (isFinished) return { ...state, outcome: { kind: 'done' } };
+    if (!mail) throw fail('blob-missing');
+    return { ...state, mail };
   }
 
   async function finish(job: DeliveryJob): Promise<Outcome<DeliveryJob>> {
@@ -76,16 +82,29 @@ export function deliver(tools: PipelineTools): Handler<DeliveryJob> {
   return (job, claim) =>
     telemetry.span(
       'egress.deliver',
-      { tenant: job.tenant, delivery: job.id, attempt: job.attempts },
+      { tenant: job.tenant, message: messageOf(job.id), delivery: job.id, attempt: job.attempts },
       async (set) => {
         const end = await run(begin(job, claim));
         const outcome = end.outcome ?? conclude(end);
         set({ outcome: outcome.kind });
         tell(end, tools);
-        return outcome.kind === 'done' ? finish(job) : outcome;
+        switch (outcome.kind) {
+          case 'done':
+            return finish(job);
+          case 'later':
+            return { ...outcome, job: triedNow(outcome.job, telemetry) };
+          case 'quarantine':
+            return outcome;
+        }
       },
-      { kind: 'consumer', ...(job.trace ? { parent: job.trace } : {}) },
+      { kind: 'consumer', ...(job.trace ? { parent: job.trace } : {}), ...(job.tried ? { links: [job.tried] } : {}) },
     );
+}
+
+/** The next try links to this one; both hang below the step that published the delivery. */
+function triedNow(job: DeliveryJob, telemetry: Telemetry): DeliveryJob {
+  const tried = telemetry.current();
+  return tried ? { ...job, tried } : job;
 }
 
 const finishedMark = ({ id }: DeliveryJob): string => `finished-${id}`;
@@ -109,38 +128,34 @@ async function route(state: Delivery, tools: PipelineTools): Promise<Delivery> {
   tellDoubt(state, sent, tools);
   const tries = new Map([...state.tries, ...sent.tries]);
   // Another process has the job: whatever we say about it is not heard, and it sends.
-  if (sent.fenced) return { ...state, tries, outcome: laterWith(state.job, tools.clock.now()) };
+  if (sent.fenced) {
+    const at = tools.clock.now();
+    return { ...state, tries, outcome: { kind: 'later', at, job: state.job, code: 'internal' } };
+  }
   return { ...state, tries };
 }
 
-function laterWith(job: DeliveryJob, at: Date): Outcome<DeliveryJob> {
-  return { kind: 'later', at, job, code: 'internal' };
-}
-
-/** Tells the sender; where that fails, those it was about are not finished and the next try tells. */
+/** Tells the sender; where that fails, those it was about are not finished, and those who got the mail are. */
 async function tellSender(state: Delivery, tools: PipelineTools): Promise<Delivery> {
   const settlement = settlementOf(state);
-  const { notices, settled } = settlement;
+  const { notices, settled, next } = settlement;
   if (notices.length === 0) return state;
   try {
     await report({ job: state.job, mail: mailOf(state), notices, trace: tools.telemetry.current() }, tools);
     return state;
   } catch (error) {
     const code = codeOf(error);
-    if (errors[code].action !== 'retry') throw error;
-    const at = new Date(tools.clock.now().getTime() + reportRetryMs);
-    return {
+    const untold = {
       ...state,
-      settlement: {
-        ...settlement,
-        settled: settled.filter(({ outcome }) => outcome !== 'bounced'),
-        next: settlement.next ?? { at, code },
-      },
+      settlement: { ...settlement, settled: settled.filter(({ outcome }) => outcome !== 'bounced') },
     };
+    if (errors[code].action !== 'retry') {
+      return { ...untold, outcome: { kind: 'quarantine', code, job: jobAfter(untold) } };
+    }
+    const at = new Date(tools.clock.now().getTime() + reportRetryMs);
+    return { ...untold, settlement: { ...untold.settlement, next: next ?? { at, code } } };
   }
 }
-/** The queue or the key service is away: soon enough, and no storm. */
-const reportRetryMs = 10_000;
 
 function settlementOf({ settlement }: Delivery): Settlement {
   if (!settlement) throw fail('internal');
@@ -148,16 +163,21 @@ function settlementOf({ settlement }: Delivery): Settlement {
 }
 
 /** The job's end from what is settled: once nobody waits any more it is done, or aside where a report could not be delivered. */
-export function conclude(state: Delivery): Outcome<DeliveryJob> {
-  const { settled, attempted, next } = settlementOf(state);
-  const job = {
-    ...state.job,
-    settled: [...state.job.settled, ...settled],
-    attempts: state.job.attempts + (attempted ? 1 : 0),
-  };
+function conclude(state: Delivery): Outcome<DeliveryJob> {
+  const { next } = settlementOf(state);
+  const job = jobAfter(state);
   if (next) return { kind: 'later', at: next.at, job, code: next.code };
   if (job.settled.every(({ outcome }) => outcome !== 'quarantined')) return { kind: 'done' };
   // A release tries those again, and nobody else.
   const released = { ...job, settled: job.settled.filter(({ outcome }) => outcome !== 'quarantined') };
   return { kind: 'quarantine', code: 'bounce-undeliverable', job: released };
+}
+
+function jobAfter(state: Delivery): DeliveryJob {
+  const { settled, attempted } = settlementOf(state);
+  return {
+    ...state.job,
+    settled: [...state.job.settled, ...settled],
+    attempts: state.job.attempts + (attempted ? 1 : 0),
+  };
 }

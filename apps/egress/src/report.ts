@@ -8,7 +8,6 @@ import {
   type Clock,
   composeDsn,
   type DeliveryJob,
-  type DsnRecipient,
   deliveryId,
   type Envelope,
   envelopeHash,
@@ -23,13 +22,7 @@ import {
   ticketHash,
   ticketText,
 } from '@sealpost/core';
-import type { Mail } from './delivery.ts';
-
-/** What the sender is told about one recipient, by place in the envelope. */
-export interface Notice {
-  readonly at: number;
-  readonly dsn: DsnRecipient;
-}
+import type { Mail, Notice } from './delivery.ts';
 
 export interface ReportTools {
   readonly keys: Pick<KeyService, 'ticketSigner' | 'spoolPublicKey'>;

@@ -10,9 +10,8 @@ import {
   retryDelayMs,
   type SettledRecipient,
 } from '@sealpost/core';
-import type { Delivery, Settlement, Try } from './delivery.ts';
+import type { Delivery, Notice, Settlement, Try } from './delivery.ts';
 import { mailOf } from './delivery.ts';
-import type { Notice } from './report.ts';
 
 /** RFC 3463 X.1.9: relayed to a server that gives no reports. */
 const relayedStatus = '2.1.9';

@@ -1,6 +1,6 @@
 // What logs and metrics learn of a try: how each recipient fared, and where mail may have gone twice.
 
-import { type EventName, errors, type Log, type SettledRecipient } from '@sealpost/core';
+import { type EventName, errors, type Log, messageOf, type SettledRecipient } from '@sealpost/core';
 import type { Telemetry } from '@sealpost/service';
 import { type Delivery, mailOf, type Try } from './delivery.ts';
 import type { Sent } from './send.ts';
@@ -27,6 +27,7 @@ export function tell(delivery: Delivery, { log, telemetry, clock }: Listeners): 
     if (event) {
       log.event(event, {
         tenant: job.tenant,
+        message: messageOf(job.id),
         delivery: job.id,
         direction,
         route,
@@ -56,7 +57,12 @@ function eventOf({ kind }: Try, outcome: SettledRecipient['outcome'] | undefined
 export function tellDoubt({ job, claim }: Delivery, sent: Sent, { log, telemetry }: Listeners): void {
   const repeated = claim.diedBefore > 0 ? sent.called : [];
   for (const route of new Set([...sent.doubtful, ...repeated])) {
-    log.event('delivery.possible-duplicate', { tenant: job.tenant, delivery: job.id, route });
+    log.event('delivery.possible-duplicate', {
+      tenant: job.tenant,
+      message: messageOf(job.id),
+      delivery: job.id,
+      route,
+    });
     telemetry.count('sealpost_possible_duplicates_total', { route });
   }
 }

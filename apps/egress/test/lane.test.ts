@@ -57,6 +57,17 @@ test('turns are given out at the speed of the route, not all at once, and not fo
   assert.equal(turns.at(-1), 49_800);
 });
 
+test('as long as few deliveries were timed, turns come soon', async () => {
+  const { enter, leave, clock } = newLane();
+  await enter(1000);
+  leave(1000, 100_000);
+  await enter(1000);
+  for (let at = 0; at < 100; at++) {
+    const admission = await enter(1);
+    assert.ok(admission.kind === 'later' && admission.at.getTime() - clock.now().getTime() <= 550);
+  }
+});
+
 test('an unreachable next hop rests, longer each time; then one tries before the others follow', async () => {
   const { enter, leave, failed, reached, clock } = newLane();
   const rests: number[] = [];

@@ -114,7 +114,7 @@ test('a mail whose time is over while its route rests is returned', async () => 
 
 test('stopping gives up what is under way before its last byte', async () => {
   await using sink = await startSmtpSink({
-    reply: async ({ stage }) => (stage === 'data' ? sleep(10_000) : undefined),
+    reply: async ({ stage }) => (stage === 'data' ? sleep(10_000, undefined, { ref: false }) : undefined),
   });
   await using egress = rig({ routes: [{ nextHop: sink }] });
   const running = egress.run(await egress.post());

@@ -169,12 +169,16 @@ test('a ticket by another installation, or by a stage that may not sign deliveri
   assert.equal(sink.transactions.length, 0);
 });
 
-test('a process that died after the blob was gone is not taken for a loss', async () => {
+test('a delivery that is finished is not sent again, with its blob or without', async () => {
   await using sink = await startSmtpSink();
   await using egress = rig({ routes: [{ nextHop: sink }] });
   const job = await egress.post();
+  const sealed = await egress.blobs.get(job.id);
   await egress.run(job);
   assert.deepEqual(await egress.run(job, { diedBefore: 1 }), { kind: 'done' });
+  await egress.blobs.put(job.id, sealed ?? mail);
+  assert.deepEqual(await egress.run(job), { kind: 'done' });
+  assert.equal(await egress.blobs.get(job.id), undefined);
   assert.equal(sink.transactions.length, 1);
 });
 

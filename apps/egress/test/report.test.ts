@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { type DeliveryJob, type Envelope, fail, openMessage, ticketBytes, ticketVerifier } from '@sealpost/core';
 import { startSmtpSink } from '@sealpost/testkit';
-import { mail, maxAgeMs, type Rig, rig, tenant } from './rig.ts';
+import { maxAgeMs, type Rig, rig, tenant } from './rig.ts';
 
 const hourMs = 3_600_000;
 
@@ -248,14 +248,37 @@ test('a report that cannot be published leaves its recipients open, and those wh
   assert.equal(sink.transactions.length, 1);
 });
 
+test('a report that can never be published sets its mail aside; a release sends nothing twice', async () => {
+  await using sink = await startSmtpSink({
+    reply: ({ stage, address }) => (stage === 'rcpt' && address === 'no@beta.test' ? '550 5.1.1 No' : undefined),
+  });
+  await using egress = rig({
+    routes: [{ nextHop: sink }],
+    publisher: {
+      publish: async () => {
+        throw fail('key-denied');
+      },
+    },
+  });
+  const recipients = [{ address: 'bob@beta.test' }, { address: 'no@beta.test' }];
+  const outcome = await egress.run(await egress.post({ envelope: { recipients } }));
+  assert.ok(outcome.kind === 'quarantine');
+  assert.equal(outcome.code, 'key-denied');
+  assert.deepEqual(outcome.job?.settled, [{ at: 0, outcome: 'delivered' }]);
+});
+
 test('a try that runs again after its report was published does not report again', async () => {
-  await using sink = await startSmtpSink({ reply: ({ stage }) => (stage === 'rcpt' ? '550 5.1.1 No' : undefined) });
+  await using sink = await startSmtpSink({
+    reply: ({ stage, address }) => {
+      if (stage !== 'rcpt') return undefined;
+      return address === 'no@beta.test' ? '550 5.1.1 No' : '450 4.2.2 Full';
+    },
+  });
   await using egress = rig({ routes: [{ nextHop: sink }] });
-  const job = await egress.post();
-  const sealed = await egress.blobs.get(job.id);
-  await egress.run(job);
-  await egress.blobs.put(job.id, sealed ?? mail);
-  await egress.run(job, { diedBefore: 1 });
+  const recipients = [{ address: 'no@beta.test' }, { address: 'full@beta.test' }];
+  const job = await egress.post({ envelope: { recipients } });
+  assert.equal((await egress.run(job)).kind, 'later');
+  assert.equal((await egress.run(job, { diedBefore: 1 })).kind, 'later');
   assert.equal(egress.published.length, 1);
 });
 
