@@ -26,7 +26,7 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
-export type Pids = Readonly<Record<'ingress' | 'worker' | 'egress' | 'keyService' | 'redis', readonly number[]>>;
+type Pids = Readonly<Record<'ingress' | 'worker' | 'egress' | 'keyService' | 'redis', readonly number[]>>;
 
 /** Starts everything under the layout's directory. `progress` hears what is being done, for a person to read. */
 export async function startGateway(layout: Layout, asked: Asked, progress: (line: string) => void): Promise<Gateway> {
@@ -50,6 +50,8 @@ export async function startGateway(layout: Layout, asked: Asked, progress: (line
     const child = startChild({ ...spec, logFile: join(layout.logs, `${spec.name}.log`) }, remember);
     parts[kind].push(child);
     started.push(child);
+    // It began before it was on the list.
+    remember();
     return child;
   };
   const stop = async (): Promise<void> => {
