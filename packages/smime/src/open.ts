@@ -15,7 +15,7 @@ import { readSignedData, type SignedData } from './cms/signed-data.ts';
 import { type CheckedSigner, carriedCertificates, checkSigners, type SignedContent } from './cms/verify.ts';
 import { SmimeError, type SmimeErrorCode } from './errors.ts';
 import { judgeSigner, namesAll, type TrustOptions } from './judge-signer.ts';
-import { lineFeedsToCrlf } from './mime/canonical.ts';
+import { isLineSafe, lineFeedsToCrlf } from './mime/canonical.ts';
 import { type Entity, firstValue, type HeaderField, readContent, readEntity } from './mime/header.ts';
 import { parseMailboxes } from './mime/mailbox.ts';
 import type { Certificate } from './pki/certificate.ts';
@@ -71,7 +71,8 @@ export async function open(message: Buffer, options: OpenOptions): Promise<Opene
     const { verdict, kept } = opening;
     if (opening.undecryptable) return { kind: 'undecryptable', verdict };
     const changed = kept !== undefined;
-    const handed = kept === undefined ? message : replaceContent(entity.fields, kept, opening.scratch);
+    const handed =
+      kept === undefined ? message : replaceContent(entity.fields, kept, opening.isLineSafe(kept.raw), opening.scratch);
     const { content } = opening;
     return { kind: 'opened', message: handed, changed, verdict, ...(content === undefined ? {} : { content }) };
   } catch (error) {
@@ -110,6 +111,7 @@ class Opening {
   #sender: readonly string[] = [];
   #sent: Date | undefined;
   #error: SmimeErrorCode | undefined;
+  readonly #lineSafe = new Map<Buffer, boolean>();
   #decrypted = false;
   /** A signature outside was kept, so what is inside it cannot be handed on in another form. */
   #signatureKept = false;
@@ -178,11 +180,29 @@ class Opening {
     if (info.type !== CONTENT_TYPE.signedData || info.content === undefined) throw new SmimeError('malformed-cms');
     const signed = readSignedData(info.content);
     if (form.extraParts) this.#weaknesses.add('partly-signed');
-    const checked = this.#check(signed, textContent(form.content));
+    const checked = this.#check(signed, this.#textContent(form.content));
     // CVE-2018-18509: a signature that brings its own content must not vouch for another text.
     const differs = signed.content !== undefined && !sameContent(signed.content, form.content);
     this.#signed('detached', differs ? checked.map(contentDiffers) : checked);
     return { type: CONTENT_TYPE.data, content: form.content, replace: this.#stripSignature() };
+  }
+
+  /** Text is signed with CRLF, however it lies here (RFC 8551 §3.1.1). */
+  #textContent(part: Buffer): SignedContent {
+    const canonical = this.isLineSafe(part) ? part : lineFeedsToCrlf(part);
+    return {
+      octets: [canonical],
+      withLineFeeds: () => [canonical === part ? crlfToLineFeeds(part) : part],
+    };
+  }
+
+  /** Remembered, because signed content is looked at again when it is handed on. */
+  isLineSafe(content: Buffer): boolean {
+    const known = this.#lineSafe.get(content);
+    if (known !== undefined) return known;
+    const safe = isLineSafe(content);
+    this.#lineSafe.set(content, safe);
+    return safe;
   }
 
   #object(info: ContentInfo, scratch: boolean): Inside | undefined | Promise<Inside | undefined> {
@@ -330,15 +350,6 @@ function nested(type: string, content: Buffer): SmimeForm {
   const known = Object.values(CONTENT_TYPE) as readonly string[];
   if (!known.includes(type)) return { form: 'none' };
   return { form: 'object', info: { type, content: new BerCursor(content).next() }, scratch: false };
-}
-
-/** Text is signed with CRLF, however it lies here (RFC 8551 §3.1.1). */
-function textContent(part: Buffer): SignedContent {
-  const canonical = lineFeedsToCrlf(part);
-  return {
-    octets: [canonical],
-    withLineFeeds: () => [canonical === part ? crlfToLineFeeds(part) : part],
-  };
 }
 
 function crlfToLineFeeds(part: Buffer): Buffer {
