@@ -1,5 +1,6 @@
 // A group that policy sends back: one report (RFC 3464) to the sender for all its recipients who want to hear of failures.
 
+import { isAscii } from 'node:buffer';
 import { composeDsn, type Direction, type EnvelopeRecipient, type ErrorCode, errors, type Group } from '@sealpost/core';
 import { readHeaders } from '@sealpost/smime';
 import type { Loaded } from './load.ts';
@@ -32,8 +33,8 @@ export function bounce(worker: Worker, loaded: Loaded, group: Group, code: Error
       mailFrom: '',
       headerFrom: '',
       recipients: [{ address: envelope.mailFrom, notify: ['NEVER'] }],
-      eightBit: message.some((byte) => byte > 127),
-      smtpUtf8: /[^\x20-\x7e]/.test(envelope.mailFrom) || message.some((byte) => byte > 127),
+      eightBit: !isAscii(message),
+      smtpUtf8: !isAscii(Buffer.from(envelope.mailFrom)),
     },
     message,
   };
