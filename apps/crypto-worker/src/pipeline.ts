@@ -67,10 +67,10 @@ async function processJob(worker: Worker, tables: Tables, job: CryptoJob, claim:
   if (ready.length > 0) await tables.publish({ ready, claim });
   const [code] = setAside;
   if (code === undefined) {
-    await worker.marks.set(publishedMark(job.id), worker.ticketLifeMs);
+    await worker.marks.set(publishedMark(job.id), worker.maxAgeMs);
     return finish(worker, job);
   }
-  // The job comes back when it is released; what went must not go again.
+  // The job comes back when it is released, however late; what went must not go again.
   const gone = [...before, ...ready.map(({ id }) => id)];
   await Promise.all(gone.map((id) => worker.marks.set(publishedMark(id), worker.ticketLifeMs)));
   return { kind: 'quarantine', code };

@@ -7,6 +7,7 @@ import { tickets } from './tickets.ts';
 import { watchdog } from './watchdog.ts';
 import type { Worker } from './worker.ts';
 
+const hourMs = 60 * 60_000;
 /** Jobs wait and none was fetched for this long: only a restart helps. Above any pause that a healthy worker makes. */
 const deafMs = 120_000;
 /** Of the deadline for stopping, what is kept for closing connections after the last job. */
@@ -22,6 +23,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   const worker: Worker = {
     installation: config.installation,
     policies: new Map(config.tenants.map(({ id, policy }) => [id, policy])),
+    maxAgeMs: config.queue.maxAgeHours * hourMs,
     ticketLifeMs: lifeMs,
     keys,
     tickets: tickets(keys, lifeMs),

@@ -20,7 +20,9 @@ export interface Worker {
   /** Host name of the installation, for reports. */
   readonly installation: string;
   readonly policies: ReadonlyMap<TenantId, TenantPolicy>;
-  /** The longest that a message can be in the queue, from the ingress' answer on; what is remembered of it must live as long. */
+  /** How long a job is tried; that it is done is remembered as long. */
+  readonly maxAgeMs: number;
+  /** The longest that a message can be in the queue, quarantine included. */
   readonly ticketLifeMs: number;
   readonly keys: KeyService;
   readonly tickets: Tickets;
@@ -32,7 +34,7 @@ export interface Worker {
   readonly telemetry: Telemetry;
 }
 
-/** Mark: everything of this message, or this delivery of it, is published. It outlives the jobs, so a replay does nothing. */
+/** Mark: everything of this message, or this delivery of it, is published. It outlives the job that did it. */
 export function publishedMark(id: MessageId | DeliveryId): string {
   return `published-${id}`;
 }

@@ -129,6 +129,7 @@ export async function startGateway(clock: Clock = { now: () => new Date() }): Pr
   const worker: Worker = {
     installation: 'gateway.test',
     policies,
+    maxAgeMs: 5 * 24 * 60 * 60_000,
     ticketLifeMs,
     keys: service,
     tickets: tickets(service, ticketLifeMs),
