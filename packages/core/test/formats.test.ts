@@ -115,6 +115,9 @@ test('jobs: what Redis returns is checked, whatever it is', () => {
   assert.deepEqual(readCryptoJob(job), job);
   const delivery = { ...job, id: deliveryId(id, 'g0'), settled: [{ at: 0, outcome: 'delivered' }], attempts: 2 };
   assert.deepEqual(readDeliveryJob(delivery), delivery);
+  const tried = { ...delivery, tried: { traceparent: '00-1-3-01' } };
+  assert.deepEqual(readDeliveryJob(tried), tried);
+  assert.deepEqual(readDeliveryJob({ ...delivery, tried: 'x' }), delivery);
   assert.equal(messageOf(deliveryId(id, 'g0')), id);
   const bad: unknown[] = [
     undefined,
