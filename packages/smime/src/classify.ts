@@ -1,6 +1,6 @@
 // What S/MIME form an entity has (RFC 8551 §3), judged by what is in it more than by its labels: senders get
 // smime-type, x- prefixes and file names wrong in every way.
-import { decodeObject, readContentInfo, type ContentInfo } from './cms/content-info.ts';
+import { type ContentInfo, decodeObject, readContentInfo } from './cms/content-info.ts';
 import { typeOf } from './mime/canonical.ts';
 import { boundaryOf, type ParameterizedValue, parseParameterized } from './mime/content-type.ts';
 import { type Entity, firstValue, readEntity } from './mime/header.ts';
@@ -10,8 +10,17 @@ import { decodeBase64, decodeTransfer, LARGE } from './mime/transfer.ts';
 
 export type SmimeForm =
   | { readonly form: 'none' }
-  /** multipart/signed: the signed part byte for byte, the decoded signature, and whether other parts stand beside. */
-  | { readonly form: 'detached'; readonly content: Buffer; readonly object: Buffer; readonly extraParts: boolean }
+  /**
+   * multipart/signed: the signed part byte for byte, the decoded signature, and whether other parts stand beside. Signed
+   * as `isText` it has CRLF, however it lies here.
+   */
+  | {
+      readonly form: 'detached';
+      readonly content: Buffer;
+      readonly object: Buffer;
+      readonly extraParts: boolean;
+      readonly isText: boolean;
+    }
   /** `scratch`: the octets are in memory of their own, which whoever opens them may overwrite. */
   | { readonly form: 'object'; readonly info: ContentInfo; readonly scratch: boolean }
   /** Says that it is S/MIME and is not. */
@@ -85,6 +94,7 @@ function classifyDetached(entity: Entity, type: ParameterizedValue): SmimeForm {
       content,
       object: decodeObject(decodeEntity(signature).octets),
       extraParts: parts.length > 2,
+      isText: true,
     };
   } catch {
     return { form: 'broken', code: 'malformed-cms' };

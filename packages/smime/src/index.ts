@@ -1,5 +1,5 @@
 // The S/MIME engine: protect and open messages, look at them, and handle the certificates and keys that this needs.
-export { type CipherName, CIPHERS, type DigestName, type SignatureScheme } from './cms/algorithms.ts';
+export { CIPHERS, type CipherName, type DigestName, type SignatureScheme } from './cms/algorithms.ts';
 export { isObject } from './cms/content-info.ts';
 export { type KeyPort, localKeys, type OpenKeyRequest, type SignKeyRequest } from './cms/key-port.ts';
 export { openRecipientInfo } from './cms/open-recipient.ts';

@@ -33,11 +33,13 @@ export interface OpenOptions extends TrustOptions {
   readonly allowLegacy?: boolean;
   /** Signatures to take off: those inside content that was decrypted (default), all, or none. */
   readonly strip?: 'decrypted' | 'all' | 'none';
-  /** Give the content of the outermost layer too. It costs a large message its size in memory once more. */
-  readonly content?: boolean;
+  /**
+   * Shown what each layer held, from the outside in, octet for octet; of a detached signature the text with CRLF. Octets
+   * are to be read during the call only: the layer inside may be opened in their place.
+   */
+  readonly onContent?: (octets: Buffer) => void;
 }
 
-/** `content`: what the outermost layer held, octet for octet, when asked for. */
 export type Opened =
   | { readonly kind: 'plain' }
   | {
@@ -45,7 +47,6 @@ export type Opened =
       /** The message to hand on. */
       readonly message: Buffer;
       readonly changed: boolean;
-      readonly content?: Buffer;
       readonly verdict: Verdict;
     }
   /** Every way in which decryption fails. */
@@ -73,25 +74,25 @@ export async function open(message: Buffer, options: OpenOptions): Promise<Opene
     const changed = kept !== undefined;
     const handed =
       kept === undefined ? message : replaceContent(entity.fields, kept, opening.isLineSafe(kept.raw), opening.scratch);
-    const { content } = opening;
-    return { kind: 'opened', message: handed, changed, verdict, ...(content === undefined ? {} : { content }) };
+    return { kind: 'opened', message: handed, changed, verdict };
   } catch (error) {
     return opening.broken(error);
   }
 }
 
 /**
- * Opens a bare CMS object (BER, PEM or base64); `detached` is the content of a detached signature. Without `from` in
- * the options nobody's address is compared. What the key port throws passes through.
+ * Opens a bare CMS object (BER, PEM or base64). `content` is that of the object itself, whatever it holds further inside.
+ * `detached` is the content of a detached signature, signed as it is or as text with CRLF. Without `from` in the options
+ * nobody's address is compared. What the key port throws passes through.
  */
 export async function openObject(bytes: Buffer, options: OpenOptions, detached?: Buffer): Promise<OpenedObject> {
-  const opening = new Opening({ ...options, content: true, from: options.from ?? false });
+  const opening = new Opening({ ...options, from: options.from ?? false });
   try {
     const object = decodeObject(bytes);
     const form: SmimeForm =
       detached === undefined
         ? { form: 'object', info: readContentInfo(object), scratch: false }
-        : { form: 'detached', content: detached, object, extraParts: false };
+        : { form: 'detached', content: detached, object, extraParts: false, isText: false };
     opening.addressed([]);
     await opening.run(form, undefined);
     const { verdict } = opening;
@@ -118,6 +119,7 @@ class Opening {
   undecryptable = false;
   /** What replaces the content of the message; undefined when nothing does. */
   kept: Entity | undefined;
+  /** Of the outermost layer. */
   content: Buffer | undefined;
   /** Memory that belongs to this opening alone. */
   scratch: ArrayBufferLike | undefined;
@@ -149,7 +151,8 @@ class Opening {
       if (depth === MAX_LAYERS) throw new SmimeError('limit-exceeded');
       const inside = await this.#layer(form);
       if (inside === undefined) return;
-      if (this.#options.content === true) this.content ??= inside.content;
+      this.content ??= inside.content;
+      this.#options.onContent?.(inside.content);
       current = readContent(inside.content);
       if (inside.replace) this.kept = current;
       form = inside.type === CONTENT_TYPE.data ? classifyEntity(current) : nested(inside.type, inside.content);
@@ -180,11 +183,23 @@ class Opening {
     if (info.type !== CONTENT_TYPE.signedData || info.content === undefined) throw new SmimeError('malformed-cms');
     const signed = readSignedData(info.content);
     if (form.extraParts) this.#weaknesses.add('partly-signed');
-    const checked = this.#check(signed, this.#textContent(form.content));
+    this.#carry(signed);
+    const { content, checked } = this.#checkDetached(signed, form);
     // CVE-2018-18509: a signature that brings its own content must not vouch for another text.
     const differs = signed.content !== undefined && !sameContent(signed.content, form.content);
     this.#signed('detached', differs ? checked.map(contentDiffers) : checked);
-    return { type: CONTENT_TYPE.data, content: form.content, replace: this.#stripSignature() };
+    return { type: CONTENT_TYPE.data, content, replace: this.#stripSignature() };
+  }
+
+  /** A file beside its signature may be anything and is taken as it is first; a part of a message is text. */
+  #checkDetached(signed: SignedData, { content, isText }: Extract<SmimeForm, { form: 'detached' }>): CheckedDetached {
+    const text = this.#textContent(content);
+    const [canonical = content] = text.octets;
+    if (!isText && canonical !== content) {
+      const checked = this.#check(signed, { octets: [content], withLineFeeds: () => undefined });
+      if (checked.every(({ problem }) => problem === undefined)) return { content, checked };
+    }
+    return { content: canonical, checked: this.#check(signed, text) };
   }
 
   /** Text is signed with CRLF, however it lies here (RFC 8551 §3.1.1). */
@@ -232,14 +247,18 @@ class Opening {
     }
     if (signed.content === undefined) throw new SmimeError('content-missing');
     const octets = signed.content;
+    this.#carry(signed);
     this.#signed('opaque', this.#check(signed, { octets, withLineFeeds: () => undefined }));
     const [only] = octets;
     const content = octets.length === 1 && only !== undefined ? only : Buffer.concat(octets);
     return { type: signed.contentType, content, replace: this.#stripSignature() };
   }
 
-  #check(signed: SignedData, content: SignedContent): CheckedSigner[] {
+  #carry(signed: SignedData): void {
     this.#carried = [...this.#carried, ...carriedCertificates(signed)];
+  }
+
+  #check(signed: SignedData, content: SignedContent): CheckedSigner[] {
     const { intermediates = [], recipients } = this.#options;
     return checkSigners(signed, content, [...this.#carried, ...intermediates, ...recipients]);
   }
@@ -254,14 +273,13 @@ class Opening {
     if (info.content === undefined) throw new SmimeError('malformed-cms');
     const enveloped = readEnvelopedData(info.content, authenticated);
     const { keys, recipients, secrets, allowLegacy = false } = this.#options;
-    const scratch = mayScratch && this.#options.content !== true;
-    if (scratch) this.scratch = info.content.content.buffer;
+    if (mayScratch) this.scratch = info.content.content.buffer;
     const request = {
       enveloped,
       keys,
       recipients,
       allowLegacy,
-      scratch,
+      scratch: mayScratch,
       ...(secrets === undefined ? {} : { secrets }),
     };
     const decrypted = await decryptEnveloped(request);
@@ -343,6 +361,12 @@ interface Inside {
   readonly type: string;
   readonly content: Buffer;
   readonly replace: boolean;
+}
+
+/** A detached signature checked, and the octets that it was checked against. */
+interface CheckedDetached {
+  readonly content: Buffer;
+  readonly checked: readonly CheckedSigner[];
 }
 
 /** CMS directly inside CMS, without MIME between (RFC 5652 §4 allows it). */

@@ -1,7 +1,7 @@
 // Makes S/MIME (RFC 8551 §3): signs, encrypts, or signs and then encrypts one message. Everything about the message stays
 // outside as it was; only what describes the content moves inside.
 import { randomBytes } from 'node:crypto';
-import { type CipherName, type DigestName, DIGESTS } from './cms/algorithms.ts';
+import { type CipherName, DIGESTS, type DigestName } from './cms/algorithms.ts';
 import { prepareEncryption } from './cms/encrypt.ts';
 import type { KeyPort } from './cms/key-port.ts';
 import { lengthOf } from './cms/pieces.ts';

@@ -1,6 +1,7 @@
 // A message with its protection taken off: the outer fields as they were, the content fields and body of the inside.
-import { describesContent, type Entity, type HeaderField } from './mime/header.ts';
+
 import { sevenBitEntity } from './mime/canonical.ts';
+import { describesContent, type Entity, type HeaderField } from './mime/header.ts';
 
 const CRLF = Buffer.from('\r\n');
 

@@ -10,7 +10,7 @@ const TEXT = 'Dear Bob,\r\n\r\nthis is the text.\r\n';
 
 function options(...holders: readonly Person[]) {
   const recipients = holders.map((holder) => holder.certificate);
-  return { keys: keysOf(...holders), recipients, trust: [ca], at: NOW, content: true };
+  return { keys: keysOf(...holders), recipients, trust: [ca], at: NOW };
 }
 
 function opened(result: Opened): Extract<Opened, { kind: 'opened' }> {
@@ -164,7 +164,7 @@ test('no flipped bit in a signed message is verified with other content', async 
     forged[at] = (forged[at] ?? 0) ^ 0x01;
     const result = await open(forged, { ...options(), strip: 'all' });
     if (result.kind !== 'opened' || !result.verdict.verified) continue;
-    assert.ok(result.content?.toString().endsWith(TEXT), `octet ${at}`);
+    assert.ok(result.message.toString().endsWith(TEXT), `octet ${at}`);
   }
 });
 
@@ -176,7 +176,7 @@ test('no flipped bit in an authenticated-encrypted message opens as other conten
     const forged = Buffer.from(made);
     forged[at] = (forged[at] ?? 0) ^ 0x02;
     const result = await open(forged, options(bob));
-    if (result.kind === 'opened') assert.ok(result.content?.toString().endsWith(TEXT), `octet ${at}`);
+    if (result.kind === 'opened') assert.ok(result.message.toString().endsWith(TEXT), `octet ${at}`);
   }
 });
 
@@ -208,4 +208,25 @@ test('every failure of decryption looks the same', async () => {
     assert.equal(result.verdict.problem, 'undecryptable');
     assert.equal(result.verdict.layers.length, 1);
   }
+});
+
+test('broken digests and ciphers for reading only are not made', async () => {
+  const [alice, bob] = [person('alice', 'rsa'), person('bob')];
+  const message = mail(alice.address, TEXT);
+  const refused = { code: 'unsupported-algorithm' };
+  for (const digest of ['sha1', 'md5', 'shake256'] as const) {
+    const sign = { certificate: alice.certificate, digest };
+    await assert.rejects(protect(message, { keys: keysOf(alice), sign, now: NOW }), refused);
+  }
+  for (const cipher of ['des-ede3-cbc', 'rc2-cbc', 'aes-256-ccm'] as const) {
+    const encrypt = { recipients: [bob.certificate], cipher };
+    await assert.rejects(protect(message, { keys: keysOf(), encrypt, now: NOW }), refused);
+  }
+  const encrypt = { recipients: [person('carol', 'ed25519').certificate] };
+  await assert.rejects(protect(message, { keys: keysOf(), encrypt, now: NOW }), refused);
+  await assert.rejects(protect(message, { keys: keysOf(), encrypt: { recipients: [] }, now: NOW }), {
+    code: 'no-recipient',
+  });
+  const sign = { certificate: alice.certificate };
+  await assert.rejects(protect(message, { keys: keysOf(), sign, now: NOW }), { code: 'no-key' });
 });

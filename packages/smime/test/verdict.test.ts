@@ -13,10 +13,10 @@ import {
   type SignOptions,
   type Verdict,
 } from '../src/index.ts';
+import { typeOf } from '../src/mime/canonical.ts';
+import { boundaryOf } from '../src/mime/content-type.ts';
 import { readEntity } from '../src/mime/header.ts';
 import { readMultipart } from '../src/mime/multipart.ts';
-import { boundaryOf } from '../src/mime/content-type.ts';
-import { typeOf } from '../src/mime/canonical.ts';
 import { ca, keysOf, mail, NOW, person } from './people.ts';
 
 const alice = person('alice');
@@ -135,21 +135,30 @@ test('text that lost its CR on the way still verifies; text that was signed with
   const algorithm = { scheme: 'ecdsa', digest: 'sha256' } as const;
   const request = { content: [Buffer.from(part)], ...sign, chain: [], algorithm, signingTime: NOW, opaque: false };
   const object = Buffer.concat(await signContent(request, keysOf(alice)));
-  for (const text of [part, part.replaceAll('\n', '\r\n')]) {
-    const result = await openObject(object, options, Buffer.from(text));
-    assert.equal(result.verdict.problem, 'signature-broken');
-    assert.deepEqual(result.verdict.weaknesses, ['signed-over-lf']);
+  const crlf = part.replaceAll('\n', '\r\n');
+  for (const text of [part, crlf]) {
+    const verdict = await judged(clearSigned(text, object));
+    assert.equal(verdict.problem, 'signature-broken');
+    assert.deepEqual(verdict.weaknesses, ['signed-over-lf']);
   }
+  // A file beside its signature is no mail text: it is what was signed, or it is not.
+  assert.equal((await openObject(object, options, Buffer.from(part))).verdict.verified, true);
+  const { verdict } = await openObject(object, options, Buffer.from(crlf));
+  assert.deepEqual([verdict.problem, ...verdict.weaknesses], ['signature-broken', 'signed-over-lf']);
 });
+
+function clearSigned(part: string, object: Buffer): Buffer {
+  return Buffer.from(
+    `From: ${alice.address}\r\nContent-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary=b\r\n\r\n` +
+      `--b\r\n${part}\r\n--b\r\nContent-Type: application/pkcs7-signature\r\n` +
+      `Content-Transfer-Encoding: base64\r\n\r\n${object.toString('base64')}\r\n--b--\r\n`,
+  );
+}
 
 test('a detached signature that brings other content is broken', async () => {
   const opaque = await signed(undefined, { opaque: true });
-  const object = readEntity(opaque).body;
-  const message = Buffer.from(
-    `From: ${alice.address}\r\nContent-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary=b\r\n\r\n` +
-      '--b\r\nContent-Type: text/plain\r\n\r\nother\r\n--b\r\nContent-Type: application/pkcs7-signature\r\n' +
-      `Content-Transfer-Encoding: base64\r\n\r\n${object.toString()}\r\n--b--\r\n`,
-  );
+  const object = Buffer.from(readEntity(opaque).body.toString(), 'base64');
+  const message = clearSigned('Content-Type: text/plain\r\n\r\nother', object);
   assert.equal((await judged(message)).problem, 'signature-broken');
 });
 

@@ -5,7 +5,7 @@ import { SmimeError } from '../errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { context, enter, readDer, TAG } from '../pki/der.ts';
 import { algorithmIdentifier, bitString, explicit, integer, octetString, sequence, tlv } from '../pki/der-write.ts';
-import { AGREEMENT_OID, agreementOf, type WrapAlgorithm, WRAPS, wrapOf } from './algorithms.ts';
+import { AGREEMENT_OID, agreementOf, WRAPS, type WrapAlgorithm, wrapOf } from './algorithms.ts';
 import { toDefinite } from './ber.ts';
 import { type CertificateId, writeIssuerSerial } from './identifier.ts';
 import { agreedKek, keyInfoSpellings, unwrapKey, wrapKey } from './key-wrap.ts';

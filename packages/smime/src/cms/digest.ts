@@ -1,6 +1,6 @@
 // Digests of content, each computed once for all signers, over the octets as they lie in the message.
 import { createHash, hash } from 'node:crypto';
-import { type DigestAlgorithm, type DigestName, DIGESTS } from './algorithms.ts';
+import { DIGESTS, type DigestAlgorithm, type DigestName } from './algorithms.ts';
 
 export function digestOctets(algorithm: DigestAlgorithm, octets: readonly Buffer[]): Buffer {
   const [only] = octets;

@@ -1,6 +1,6 @@
 // Key wrap and the key derivations around it: AES-KW (RFC 3394), 3DES wrap (RFC 3217), X9.63 (RFC 5753 §7.2), HKDF.
 import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
-import { integer, NULL, octetString, explicit, sequence, algorithmIdentifier } from '../pki/der-write.ts';
+import { algorithmIdentifier, explicit, integer, NULL, octetString, sequence } from '../pki/der-write.ts';
 import type { AgreementScheme, DigestName, WrapAlgorithm } from './algorithms.ts';
 import type { AlgorithmId } from './signed-data.ts';
 

@@ -1,8 +1,8 @@
 // One RecipientInfo opened with one private key: the operation behind the key port, wherever the key lives.
 import { createPublicKey, decapsulate, type KeyObject } from 'node:crypto';
 import type { Certificate } from '../pki/certificate.ts';
-import { HKDFS, KEY_TRANSPORT, wrapOf } from './algorithms.ts';
 import { openAgreement } from './agreement.ts';
+import { HKDFS, KEY_TRANSPORT, wrapOf } from './algorithms.ts';
 import { toDefinite } from './ber.ts';
 import { type CertificateId, identifies } from './identifier.ts';
 import { encapsulatedKek, keyInfoSpellings, unwrapKey } from './key-wrap.ts';

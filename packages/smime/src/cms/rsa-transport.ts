@@ -10,7 +10,7 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { algorithmIdentifier, explicit, NULL, sequence } from '../pki/der-write.ts';
-import { type DigestName, DIGESTS, digestOf, KEY_TRANSPORT } from './algorithms.ts';
+import { DIGESTS, type DigestName, digestOf, KEY_TRANSPORT } from './algorithms.ts';
 import { enterBer, stringOctets } from './ber.ts';
 import { type AlgorithmId, readAlgorithm } from './signed-data.ts';
 

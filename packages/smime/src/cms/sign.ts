@@ -1,8 +1,9 @@
 // SignedData with one signer, in DER (RFC 5652 §5). The content is hashed where it lies and referred to, not copied.
+
+import { SmimeError } from '../errors.ts';
 import type { Certificate } from '../pki/certificate.ts';
 import { context, TAG } from '../pki/der.ts';
 import { integer, octetString, oid, sequence, setOf, tlv } from '../pki/der-write.ts';
-import { SmimeError } from '../errors.ts';
 import { DIGESTS, type DigestName } from './algorithms.ts';
 import { digestIdentifier, writeSignedAttributes } from './attributes.ts';
 import { digestOctets } from './digest.ts';
@@ -56,12 +57,20 @@ function distinct(certificates: readonly Certificate[]): Buffer[] {
 
 /**
  * The algorithm for a signer's key: what its kind dictates, else the wished digest (RFC 8419 §3.1: Ed25519 goes with
- * SHA-512, Ed448 with SHAKE256; ML-DSA: RFC 9882 §3.3). Throws SmimeError `unsupported-algorithm`.
+ * SHA-512, Ed448 with SHAKE256; ML-DSA: RFC 9882 §3.3). Throws SmimeError `unsupported-algorithm`, also for a broken digest.
  */
 export function chooseSignature(
   certificate: Certificate,
   wish: { digest?: DigestName; pss?: boolean },
 ): SignatureAlgorithm {
+  const { scheme, digest } = signatureFor(certificate, wish);
+  if (DIGESTS[digest].broken || (scheme !== 'ed448' && digest === 'shake256')) {
+    throw new SmimeError('unsupported-algorithm');
+  }
+  return { scheme, digest };
+}
+
+function signatureFor(certificate: Certificate, wish: { digest?: DigestName; pss?: boolean }): SignatureAlgorithm {
   const type = certificate.publicKey.asymmetricKeyType;
   switch (type) {
     case 'rsa':

@@ -9,7 +9,7 @@ import {
 } from 'node:crypto';
 import { readDer, readOid, readSmallInteger, TAG } from '../pki/der.ts';
 import { algorithmIdentifier, bitString, explicit, integer, NULL, sequence } from '../pki/der-write.ts';
-import { type DigestName, DIGESTS, digestOf, KEY_TRANSPORT, type SignatureScheme, signatureOid } from './algorithms.ts';
+import { DIGESTS, type DigestName, digestOf, KEY_TRANSPORT, type SignatureScheme, signatureOid } from './algorithms.ts';
 import { enterBer, toDefinite } from './ber.ts';
 import { type AlgorithmId, readAlgorithm } from './signed-data.ts';
 

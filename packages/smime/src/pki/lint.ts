@@ -1,9 +1,10 @@
 // Warnings by the CA/B Forum S/MIME Baseline Requirements (1.0.x, section 7.1) for an end-entity certificate. They tell
 // an operator what other mail systems may object to; nothing here decides whether a signature holds.
-import type { Certificate, KeyUsage } from './certificate.ts';
+
 import { addressesMatch, splitAddress } from './address.ts';
-import { ANY_POLICY, EXTENSION, PURPOSE } from './oids.ts';
+import type { Certificate, KeyUsage } from './certificate.ts';
 import { EMAIL_ADDRESS, readName } from './name.ts';
+import { ANY_POLICY, EXTENSION, PURPOSE } from './oids.ts';
 import { readPolicies } from './policy.ts';
 import { isWeakKey } from './purpose.ts';
 import { signatureScheme } from './signature.ts';

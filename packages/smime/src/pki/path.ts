@@ -4,6 +4,7 @@
 import { addressesMatch } from './address.ts';
 import type { Certificate } from './certificate.ts';
 import { ChainSearch, type DeadEnd } from './chain.ts';
+import { type ChainFault, checkChain } from './chain-rules.ts';
 import type { Crl } from './crl.ts';
 import { type OcspResponse, ocspStatus } from './ocsp.ts';
 import { PURPOSE } from './oids.ts';
@@ -11,7 +12,6 @@ import type { PolicyInputs } from './policy.ts';
 import { isWeakKey, servesPurpose } from './purpose.ts';
 import { crlStatus, type RevocationStatus } from './revocation.ts';
 import { signatureScheme } from './signature.ts';
-import { type ChainFault, checkChain } from './chain-rules.ts';
 
 /** A CRL signer outside the path has a path of its own, which may need another: PKITS needs one, nobody needs four. */
 const MAX_NESTED_PATHS = 3;
