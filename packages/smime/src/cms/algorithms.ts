@@ -31,12 +31,15 @@ export const DIGESTS = {
   'sha3-256': digest('sha3-256', `${NIST_HASH}.8`, 32, 'sha3-256'),
   'sha3-384': digest('sha3-384', `${NIST_HASH}.9`, 48, 'sha3-384'),
   'sha3-512': digest('sha3-512', `${NIST_HASH}.10`, 64, 'sha3-512'),
-  shake256: { name: 'shake256', oid: `${NIST_HASH}.12`, bytes: 64, micalg: 'shake256', broken: false, xof: true },
+  // id-shake256-len with 512 bits, which RFC 8419 §3.1 wants beside Ed448; id-shake256 is read too.
+  shake256: { name: 'shake256', oid: `${NIST_HASH}.18`, bytes: 64, micalg: 'shake256', broken: false, xof: true },
 } as const satisfies Record<string, DigestAlgorithm>;
 
 export type DigestName = keyof typeof DIGESTS;
 
 const digestByOid = new Map<string, DigestAlgorithm>(Object.values(DIGESTS).map((entry) => [entry.oid, entry]));
+
+digestByOid.set(`${NIST_HASH}.12`, DIGESTS.shake256);
 
 export function digestOf(oid: string): DigestAlgorithm | undefined {
   return digestByOid.get(oid);

@@ -3,8 +3,18 @@
 import { createHash } from 'node:crypto';
 import type { Certificate } from '../pki/certificate.ts';
 import { context, readDer, readOid, readTime, TAG } from '../pki/der.ts';
-import { algorithmIdentifier, explicit, octetString, oid, sequence, setOf, time, tlv } from '../pki/der-write.ts';
-import { CIPHERS, cipherOf, type DigestName, DIGESTS, digestOf } from './algorithms.ts';
+import {
+  algorithmIdentifier,
+  explicit,
+  integer,
+  octetString,
+  oid,
+  sequence,
+  setOf,
+  time,
+  tlv,
+} from '../pki/der-write.ts';
+import { CIPHERS, cipherOf, DIGESTS, type DigestName, digestOf } from './algorithms.ts';
 import { type BerNode, berChildren, enterBer, stringOctets } from './ber.ts';
 import { MAX_ATTRIBUTES } from './limits.ts';
 import { ATTRIBUTE } from './oids.ts';
@@ -141,9 +151,10 @@ function attribute(type: string, value: Buffer): Buffer {
   return sequence(oid(type), tlv(TAG.set, value));
 }
 
-/** Digest identifiers of the SHA family have no parameters (RFC 5754 §2). */
+/** Digest identifiers of the SHA family have no parameters (RFC 5754 §2); SHAKE says its length in bits. */
 export function digestIdentifier(name: DigestName): Buffer {
-  return algorithmIdentifier(DIGESTS[name].oid);
+  const { oid: type, bytes } = DIGESTS[name];
+  return name === 'shake256' ? algorithmIdentifier(type, integer(bytes * 8)) : algorithmIdentifier(type);
 }
 
 /** SigningCertificateV2 with the default SHA-256, issuer and serial number (RFC 5035 §4). */
