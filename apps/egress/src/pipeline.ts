@@ -14,12 +14,12 @@ import {
   type Outcome,
 } from '@sealpost/core';
 import { steps, type Telemetry } from '@sealpost/service';
-import { begin, type Delivery, mailOf, pendingOf, type Settlement } from './delivery.ts';
+import { begin, type Delivery, mailOf, pendingOf, type Settlement, type Try } from './delivery.ts';
 import { type LoadTools, loader } from './load.ts';
 import { isLoop, markerField } from './loop.ts';
 import type { NextHop } from './next-hop.ts';
 import { type ReportTools, report } from './report.ts';
-import { send } from './send.ts';
+import { type Sent, send } from './send.ts';
 import { type SettleRules, settle } from './settle.ts';
 import { tell, tellDoubt } from './tell.ts';
 
@@ -126,13 +126,16 @@ async function check(state: Delivery, { keys }: PipelineTools): Promise<Delivery
 async function route(state: Delivery, tools: PipelineTools): Promise<Delivery> {
   const sent = await send(state, tools.hops);
   tellDoubt(state, sent, tools);
-  const tries = new Map([...state.tries, ...sent.tries]);
-  // Another process has the job: whatever we say about it is not heard, and it sends.
-  if (sent.fenced) {
-    const at = tools.clock.now();
-    return { ...state, tries, outcome: { kind: 'later', at, job: state.job, code: 'internal' } };
-  }
-  return { ...state, tries };
+  const tries = sent.fenced ? onlyDelivered(sent.tries, tools.clock.now()) : sent.tries;
+  return { ...state, tries: new Map([...state.tries, ...tries]) };
+}
+
+/** Another process may hold the job: what is done is done, everything else is its to settle. */
+function onlyDelivered(tries: Sent['tries'], at: Date): Map<number, Try> {
+  const isOurs = ({ kind }: Try) => kind === 'delivered';
+  return new Map(
+    [...tries].map(([place, end]) => [place, isOurs(end) ? end : { kind: 'parked', at, code: 'internal' }]),
+  );
 }
 
 /** Tells the sender; where that fails, those it was about are not finished, and those who got the mail are. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, loopField } from '@sealpost/core';
 import { startSmtpSink } from '@sealpost/testkit';
 import { mail, rig, strangeId } from './rig.ts';
@@ -207,6 +208,26 @@ test('a job that another process took over is neither sent nor settled', async (
   assert.ok(outcome.kind === 'later');
   assert.deepEqual(outcome.job, job);
   assert.equal(sink.transactions.length, 0);
+});
+
+test('when the job is lost half-way, those who got the mail are remembered and nobody else is settled', async () => {
+  await using sink = await startSmtpSink();
+  await using refusing = await startSmtpSink({ reply: ({ stage }) => (stage === 'rcpt' ? '550 5.1.1 No' : undefined) });
+  await using late = await startSmtpSink({ reply: async ({ stage }) => (stage === 'ehlo' ? sleep(50) : undefined) });
+  await using egress = rig({
+    routes: [
+      { name: 'late', domains: ['late.test'], nextHop: late },
+      { name: 'refusing', domains: ['no.test'], nextHop: refusing },
+      { name: 'rest', nextHop: sink },
+    ],
+  });
+  const recipients = ['bob@beta.test', 'a@late.test', 'a@no.test'].map((address) => ({ address }));
+  const job = await egress.post({ envelope: { recipients } });
+  const outcome = await egress.run(job, { isHeld: async () => sink.transactions.length === 0 });
+  assert.ok(outcome.kind === 'later');
+  assert.deepEqual(outcome.job.settled, [{ at: 0, outcome: 'delivered' }]);
+  assert.equal(late.transactions.length, 0);
+  assert.deepEqual(egress.published, []);
 });
 
 test('many recipients go in several transactions', async () => {
