@@ -7,35 +7,31 @@ import { readFileSync } from 'node:fs';
 import { after, before, type TestContext, test } from 'node:test';
 import {
   type CryptoJob,
-  type DeliveryJob,
-  deliveryId,
   type Envelope,
   type ErrorCode,
   encodeEnvelope,
   formatKeyId,
   type KeyId,
-  messageId,
-  newMessageId,
   openMessage,
   readFrame,
   SealpostError,
   type StageName,
-  tenantId,
   ticketBytes,
-  ticketText,
 } from '@sealpost/core';
 import { connectKeyService, ephemeralBytes, type KeyCaller, KeyFault, openKeyConnection } from '@sealpost/service';
 import { boundaryOf, readEntity, readMultipart, typeOf } from '@sealpost/smime';
 import { connectSmtp, type SmtpSink, type SmtpSource, startSmtpSink } from '@sealpost/testkit';
+import { type Attacker, attackerOf, forgedTicket, mallory, type StageJob, selfMadeSigner } from './attacker.ts';
 import {
-  type Attacker,
-  attackerOf,
-  copiedSigner,
-  forgedTicket,
-  mallory,
-  type StageJob,
-  selfMadeSigner,
-} from './attacker.ts';
+  type Attacks,
+  attacksOn,
+  attacksOnDeliveries,
+  attacksOnMessages,
+  blobOf,
+  idOf,
+  type Loot,
+  type Waiting,
+} from './attacks.ts';
 import { startInstallation, type TestInstallation } from './installation.ts';
 import { configOf, logged, pause, resume, until } from './operating.ts';
 import { mail } from './partner.ts';
@@ -66,19 +62,6 @@ after(async () => {
   await Promise.all([inside?.close(), outside?.close()]);
 });
 
-/** A mail that waits for a stage. */
-interface Waiting<Job> {
-  readonly id: string;
-  readonly job: Job;
-  /** Its one recipient, who gets no other mail. */
-  readonly to: string;
-}
-
-const idOf: Readonly<Record<StageName, (message: string) => string>> = {
-  crypto: (id: string) => id,
-  delivery: (id: string) => deliveryId(messageId(id), 'g0'),
-};
-
 async function accepted(to: string, message: Buffer): Promise<string> {
   const replies = await client.send({ from: alice, to: [to], message });
   const id = /queued as (\S+)/.exec(replies.message?.text ?? '')?.[1];
@@ -98,314 +81,37 @@ async function sendTo<S extends StageName>(stage: S): Promise<Waiting<StageJob[S
   return { id, job, to };
 }
 
-const flipped = (bytes: Buffer, at: number): Buffer => {
-  const copy = Buffer.from(bytes);
-  copy[at] = (copy[at] ?? 0) ^ 1;
-  return copy;
-};
-
-const blobOf = async (id: string): Promise<Buffer> => {
-  const blob = await attacker.blobs.get(id);
-  assert.ok(blob);
-  return blob;
-};
-
-async function swapBlobs(one: string, other: string): Promise<void> {
-  const [first, second] = [await blobOf(one), await blobOf(other)];
-  await attacker.blobs.put(one, second);
-  await attacker.blobs.put(other, first);
-}
-
-interface Attack<Job> {
-  readonly code: ErrorCode;
-  /** Ids that must end in quarantine; left out: the victim's. */
-  run(victim: Waiting<Job>, other: Waiting<Job>): Promise<readonly string[] | undefined>;
-}
-type Attacks<Job> = Readonly<Record<string, Attack<Job>>>;
-
-const victimOnly = undefined;
-/** Places in a ticket of some 700 bytes, from the kind at its begin to the signature at its end; the first two bytes are the version. */
-const flips = [5, 30, 60, 90, 130, 200, 300, 420, -64, -1];
-
-/** What can be done to a waiting job of either stage. */
-function attacksOn<S extends StageName>(stage: S): Attacks<StageJob[S]> {
-  type Job = StageJob[S];
-  const role = stage === 'crypto' ? 'ingress' : 'crypto-worker';
-  const rewrite = (id: string, job: Job, change: Partial<CryptoJob & DeliveryJob>): Promise<void> =>
-    attacker.overwrite(stage, id, { ...job, ...change });
-  const resealed = async ({ id, job }: Waiting<Job>, ticketFor?: (job: Job) => Parameters<typeof forgedTicket>[1]) => {
-    const { blob, ticket } = await attacker.sealed(stage, id);
-    await attacker.blobs.put(id, blob);
-    if (ticketFor) await rewrite(id, job, { ticket: forgedTicket(ticket, ticketFor(job)) });
-    return victimOnly;
-  };
-  return {
-    'a blob sealed anew with another envelope': { code: 'blob-mismatch', run: (victim) => resealed(victim) },
-    'the same with a ticket of a self-made stage': {
-      code: 'ticket-invalid',
-      run: (victim) => resealed(victim, () => selfMadeSigner(role)),
-    },
-    'the same with the genuine certificate, copied': {
-      code: 'ticket-invalid',
-      run: (victim) => resealed(victim, (job) => copiedSigner(job, role)),
-    },
-    'the same with the certificate of the wrong role, copied': {
-      code: 'ticket-invalid',
-      run: (victim) => resealed(victim, () => copiedSigner(tickets[stage === 'crypto' ? 'delivery' : 'crypto'], role)),
-    },
-    'another tenant': {
-      code: 'ticket-invalid',
-      run: async ({ id, job }) => {
-        await rewrite(id, job, { tenant: tenantId('beta-test') });
-        return victimOnly;
-      },
-    },
-    'another id, its ticket and blob along with it': {
-      code: 'ticket-invalid',
-      run: async ({ id, job }) => {
-        const moved = idOf[stage](newMessageId(new Date()));
-        await attacker.blobs.put(moved, await blobOf(id));
-        await attacker.publish(stage, { ...job, id: moved });
-        return [moved];
-      },
-    },
-    'an id in the data that is not the id of the job': {
-      code: 'job-malformed',
-      run: async ({ id, job }, other) => {
-        await attacker.overwrite(stage, id, { ...job, id: other.id });
-        return victimOnly;
-      },
-    },
-    ...Object.fromEntries(
-      flips.map((at) => [
-        `a bit of the ticket, byte ${at}`,
-        {
-          code: 'ticket-invalid',
-          run: async ({ id, job }) => {
-            const bytes = ticketBytes(job);
-            await rewrite(id, job, { ticket: ticketText(flipped(bytes, at < 0 ? bytes.length + at : at)) });
-            return victimOnly;
-          },
-        } satisfies Attack<Job>,
-      ]),
-    ),
-    'a bit of the blob': {
-      code: 'blob-mismatch',
-      run: async ({ id }) => {
-        const blob = await blobOf(id);
-        await attacker.blobs.put(id, flipped(blob, blob.length - 1));
-        return victimOnly;
-      },
-    },
-    'half of the blob': {
-      code: 'blob-mismatch',
-      run: async ({ id }) => {
-        const blob = await blobOf(id);
-        await attacker.blobs.put(id, blob.subarray(0, blob.length / 2));
-        return victimOnly;
-      },
-    },
-    'no blob': {
-      code: 'blob-missing',
-      run: async ({ id }) => {
-        await attacker.blobs.remove(id);
-        return victimOnly;
-      },
-    },
-    'the blobs of two mails, swapped': {
-      code: 'blob-mismatch',
-      run: async (victim, other) => {
-        await swapBlobs(victim.id, other.id);
-        return [victim.id, other.id];
-      },
-    },
-    'the tickets of two mails, swapped': {
-      code: 'ticket-invalid',
-      run: async (victim, other) => {
-        await rewrite(victim.id, victim.job, { ticket: other.job.ticket });
-        await rewrite(other.id, other.job, { ticket: victim.job.ticket });
-        return [victim.id, other.id];
-      },
-    },
-    'the tickets and blobs of two mails, swapped': {
-      code: 'ticket-invalid',
-      run: async (victim, other) => {
-        await swapBlobs(victim.id, other.id);
-        await rewrite(victim.id, victim.job, { ticket: other.job.ticket });
-        await rewrite(other.id, other.job, { ticket: victim.job.ticket });
-        return [victim.id, other.id];
-      },
-    },
-    'the blob of a mail that is delivered, put back': {
-      code: 'blob-mismatch',
-      run: async ({ id }) => {
-        await attacker.blobs.put(id, finished[stage].blob);
-        return victimOnly;
-      },
-    },
-    'a mail from nothing': {
-      code: 'ticket-invalid',
-      run: async () => {
-        const id = idOf[stage](newMessageId(new Date()));
-        const { blob, ticket } = await attacker.sealed(stage, id);
-        await attacker.blobs.put(id, blob);
-        const base = { v: 1, tenant: ticket.tenant, ticket: forgedTicket(ticket, selfMadeSigner(role)) };
-        await attacker.publish(stage, { ...base, id, settled: [], attempts: 0 });
-        return [id];
-      },
-    },
-    'a mail from nothing, with the ticket of another one': {
-      code: 'ticket-invalid',
-      run: async (_, other) => {
-        const id = idOf[stage](newMessageId(new Date()));
-        await attacker.blobs.put(id, (await attacker.sealed(stage, id)).blob);
-        await attacker.publish(stage, { ...other.job, id });
-        return [id];
-      },
-    },
-  };
-}
-
-const onCrypto: Attacks<CryptoJob> = {
-  'a stored plan of another message': {
-    code: 'ticket-invalid',
-    run: async ({ id }) => {
-      await attacker.blobs.put(`plan-${id}`, genuinePlan);
-      return victimOnly;
-    },
-  },
-  'a stored plan of nobody': {
-    code: 'plan-invalid',
-    run: async ({ id }) => {
-      await attacker.blobs.put(`plan-${id}`, Buffer.from('x'));
-      return victimOnly;
-    },
-  },
-  'a delivery in the place of a message': {
-    code: 'job-malformed',
-    run: async ({ id }) => {
-      await attacker.overwrite('crypto', id, finished.delivery.job);
-      return victimOnly;
-    },
-  },
-  'the ticket of a delivery': {
-    code: 'ticket-invalid',
-    run: async ({ id, job }) => {
-      await attacker.overwrite('crypto', id, { ...job, ticket: finished.delivery.job.ticket });
-      return victimOnly;
-    },
-  },
-  'a release of the attacker': {
-    code: 'ticket-invalid',
-    run: async ({ id, job }) => {
-      const { ticket } = await attacker.sealed('crypto', id);
-      const release = forgedTicket({ ...ticket, kind: 'release' }, selfMadeSigner('key-service'));
-      await attacker.overwrite('crypto', id, { ...job, release });
-      return victimOnly;
-    },
-  },
-  'its own ticket as a release': {
-    code: 'ticket-invalid',
-    run: async ({ id, job }) => {
-      await attacker.overwrite('crypto', id, { ...job, release: job.ticket });
-      return victimOnly;
-    },
-  },
-  "another message's genuine release": {
-    code: 'ticket-invalid',
-    run: async ({ id, job }) => {
-      await attacker.overwrite('crypto', id, { ...job, release: genuineRelease });
-      return victimOnly;
-    },
-  },
-  'data that is no JSON': {
-    code: 'job-malformed',
-    run: async ({ id }) => {
-      await attacker.overwrite('crypto', id, '{"v":1,');
-      return victimOnly;
-    },
-  },
-};
-
-const onDelivery: Attacks<DeliveryJob> = {
-  'a message in the place of a delivery': {
-    code: 'job-malformed',
-    run: async ({ id }) => {
-      await attacker.overwrite('delivery', id, finished.crypto.job);
-      return victimOnly;
-    },
-  },
-  'a message that was never protected, moved past the worker': {
-    code: 'ticket-invalid',
-    run: async () => {
-      const { job, blob } = finished.crypto;
-      const id = deliveryId(messageId(job.id), 'g7');
-      await attacker.blobs.put(id, blob);
-      await attacker.publish('delivery', { ...job, id, settled: [], attempts: 0 });
-      return [id];
-    },
-  },
-  'a group that the plan does not have': {
-    code: 'ticket-invalid',
-    run: async ({ id, job }) => {
-      const more = deliveryId(messageId(id.slice(0, 32)), 'g1');
-      await attacker.blobs.put(more, await blobOf(id));
-      await attacker.publish('delivery', { ...job, id: more });
-      return [more];
-    },
-  },
-  'recipients settled as quarantined': {
-    code: 'bounce-undeliverable',
-    run: async ({ id, job }) => {
-      await attacker.overwrite('delivery', id, { ...job, settled: [{ at: 0, outcome: 'quarantined' }] });
-      return victimOnly;
-    },
-  },
-};
 /** Not authenticated and no more than a loss: the mail is set aside without an alert. */
 const withoutAlert: readonly ErrorCode[] = ['bounce-undeliverable'];
 
-/** What a reader of Redis kept of a mail that was delivered, for use in attacks. */
-const finished = {} as { crypto: { job: CryptoJob; blob: Buffer }; delivery: { job: DeliveryJob; blob: Buffer } };
-const tickets = {} as { crypto: CryptoJob; delivery: DeliveryJob };
-let genuinePlan: Buffer;
-let otherPlan: Buffer;
-let genuineRelease: string;
-/** The recipient of what was copied. */
-let copied: string;
-/** A message in quarantine. */
-let malformed: string;
+let loot: Loot;
 
 test('what an attacker can copy from Redis: jobs, blobs, a plan, a release', async () => {
   pause(gateway, 'worker');
   pause(gateway, 'egress');
   const { id, to } = await send();
-  copied = to;
   const job = await until('the job waits', () => attacker.job('crypto', id));
-  finished.crypto = { job, blob: await blobOf(id) };
-  tickets.crypto = job;
+  const crypto = { job, blob: await blobOf(attacker, id) };
   resume(gateway, 'worker');
-  const delivery = await until('the delivery waits', () => attacker.job('delivery', idOf.delivery(id)));
-  finished.delivery = { job: delivery, blob: await blobOf(delivery.id) };
-  tickets.delivery = delivery;
+  const next = await until('the delivery waits', () => attacker.job('delivery', idOf.delivery(id)));
+  const delivery = { job: next, blob: await blobOf(attacker, next.id) };
   resume(gateway, 'egress');
   await until('it is delivered', () => deliveredTo(to)[0]);
 
-  const broken = 'Content-Type: multipart/mixed\r\n\r\nno parts\r\n';
-  const aside = async (): Promise<string> => {
-    const set = await accepted('nobody@nowhere.test', Buffer.from(`From: ${alice}\r\nMIME-Version: 1.0\r\n${broken}`));
+  const broken = `From: ${alice}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed\r\n\r\nno parts\r\n`;
+  const setAside = async (): Promise<string> => {
+    const set = await accepted('nobody@nowhere.test', Buffer.from(broken));
     await until('it is set aside', () => attacker.quarantined(set));
     return set;
   };
-  const released = await aside();
-  malformed = await aside();
-  genuinePlan = await blobOf(`plan-${malformed}`);
-  otherPlan = await blobOf(`plan-${released}`);
+  const [released, aside] = [await setAside(), await setAside()];
+  const [otherPlan, plan] = [await blobOf(attacker, `plan-${released}`), await blobOf(attacker, `plan-${aside}`)];
   pause(gateway, 'worker');
   await gateway.cli('queue', 'release', released);
-  genuineRelease = await until('a release is seen', async () => (await attacker.job('crypto', released))?.release);
+  const release = await until('a release is seen', async () => (await attacker.job('crypto', released))?.release);
   resume(gateway, 'worker');
   await until('it is gone', () => deliveredTo('nobody@nowhere.test')[0]);
+  loot = { crypto, delivery, to, aside, plan, otherPlan, release };
 });
 
 function deliveredTo(address: string) {
@@ -461,10 +167,13 @@ async function assault<S extends StageName>(
 }
 
 test('mail that waits for a worker: whatever is done to it ends in quarantine with an alert', (t) =>
-  assault(t, 'crypto', 'worker', { ...attacksOn('crypto'), ...onCrypto }));
+  assault(t, 'crypto', 'worker', { ...attacksOn('crypto', attacker, loot), ...attacksOnMessages(attacker, loot) }));
 
 test('mail that waits for the egress: whatever is done to it ends in quarantine with an alert', (t) =>
-  assault(t, 'delivery', 'egress', { ...attacksOn('delivery'), ...onDelivery }));
+  assault(t, 'delivery', 'egress', {
+    ...attacksOn('delivery', attacker, loot),
+    ...attacksOnDeliveries(attacker, loot),
+  }));
 
 /** The worker's word about a message that it protected or let pass. */
 function signedAs(id: string): string[] {
@@ -475,48 +184,46 @@ function signedAs(id: string): string[] {
 
 test('quarantined mail put back without a release stays unprotected and undelivered, whatever becomes of its plan', async () => {
   const again = async (prepare: () => Promise<void>): Promise<ErrorCode> => {
-    const [before, came] = [await attacker.quarantined(malformed), outside.transactions.length];
+    const [before, came] = [await attacker.quarantined(loot.aside), outside.transactions.length];
     await prepare();
-    assert.ok(await attacker.requeue(malformed));
+    assert.ok(await attacker.requeue(loot.aside));
     const entry = await until('it is set aside again', async () => {
-      const found = await attacker.quarantined(malformed);
+      const found = await attacker.quarantined(loot.aside);
       return found && found.since > (before?.since ?? new Date()) ? found : undefined;
     });
     assert.equal(outside.transactions.length, came);
-    assert.deepEqual(signedAs(malformed), []);
+    assert.deepEqual(signedAs(loot.aside), []);
     return entry.code;
   };
   assert.equal(await again(async () => undefined), 'message-malformed');
-  assert.equal(await again(() => attacker.blobs.remove(`plan-${malformed}`)), 'message-malformed');
-  assert.equal(await again(() => attacker.blobs.put(`plan-${malformed}`, otherPlan)), 'ticket-invalid');
+  assert.equal(await again(() => attacker.blobs.remove(`plan-${loot.aside}`)), 'message-malformed');
+  assert.equal(await again(() => attacker.blobs.put(`plan-${loot.aside}`, loot.otherPlan)), 'ticket-invalid');
 });
 
 test('the limit: what was delivered can be made to go again, the same to the same recipients', async () => {
-  const { job, blob } = finished.delivery;
-  const [first] = deliveredTo(copied);
+  const { job, blob } = loot.delivery;
+  const [first] = deliveredTo(loot.to);
   assert.ok(first);
   // While the gateway remembers, nothing at all.
   await attacker.blobs.put(job.id, blob);
   await attacker.publish('delivery', job);
   await until('the replay ended', async () => ((await attacker.job('delivery', job.id)) ? undefined : true));
-  await attacker.blobs.put(finished.crypto.job.id, finished.crypto.blob);
-  await attacker.publish('crypto', finished.crypto.job);
-  await until('the replay ended', async () =>
-    (await attacker.job('crypto', finished.crypto.job.id)) ? undefined : true,
-  );
-  assert.equal(deliveredTo(copied).length, 1);
+  await attacker.blobs.put(loot.crypto.job.id, loot.crypto.blob);
+  await attacker.publish('crypto', loot.crypto.job);
+  await until('the replay ended', async () => ((await attacker.job('crypto', loot.crypto.job.id)) ? undefined : true));
+  assert.equal(deliveredTo(loot.to).length, 1);
 
   await attacker.forgetMarks();
   await attacker.blobs.put(job.id, blob);
   await attacker.publish('delivery', job);
-  const second = await until('the delivery goes again', () => deliveredTo(copied)[1]);
+  const second = await until('the delivery goes again', () => deliveredTo(loot.to)[1]);
   assert.deepEqual(second.message, first.message);
   assert.deepEqual(second.recipients, first.recipients);
 
   await attacker.forgetMarks();
-  await attacker.blobs.put(finished.crypto.job.id, finished.crypto.blob);
-  await attacker.publish('crypto', finished.crypto.job);
-  const third = await until('the message goes again', () => deliveredTo(copied)[2]);
+  await attacker.blobs.put(loot.crypto.job.id, loot.crypto.blob);
+  await attacker.publish('crypto', loot.crypto.job);
+  const third = await until('the message goes again', () => deliveredTo(loot.to)[2]);
   assert.deepEqual(third.recipients, first.recipients);
   assert.deepEqual(signedPart(third.message), signedPart(first.message));
 });
@@ -555,7 +262,7 @@ test('a worker’s stolen credential gets no key that its tickets do not justify
   const opened = async ({ id, job }: { id: string; job: CryptoJob }) => {
     const keyId = readFrame(ticketBytes(job), 13).fields[9]?.toString() as KeyId;
     const context = { keyId, tenant: job.tenant, id, stage: 'crypto' } as const;
-    return openMessage(await blobOf(id), context, await worker.spoolPrivateKey(keyId)).envelope;
+    return openMessage(await blobOf(attacker, id), context, await worker.spoolPrivateKey(keyId)).envelope;
   };
   const [fromAlice, toAlice] = [await opened(outbound), await opened(inbound)];
 
@@ -600,7 +307,7 @@ test('a worker’s stolen credential gets no key that its tickets do not justify
   const forged = await attacker.sealed('crypto', outbound.id);
   const selfMade = forgedTicket(forged.ticket, selfMadeSigner('ingress'));
   assert.equal(await ask(alice, 'signing', selfMade, fromAlice), 'ticket-invalid');
-  assert.equal(await ask(alice, 'signing', finished.delivery.job.ticket, fromAlice), 'ticket-invalid');
+  assert.equal(await ask(alice, 'signing', loot.delivery.job.ticket, fromAlice), 'ticket-invalid');
   assert.equal(denials() - before, 7);
   for (const caller of ['ingress', 'egress', 'operator'] as const)
     assert.equal(await ask(alice, 'signing', out, fromAlice, caller), 'forbidden');
