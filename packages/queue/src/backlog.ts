@@ -13,6 +13,8 @@ export interface Backlog {
   /** Runs a job that was fetched. */
   inHand<T>(run: () => Promise<T>): Promise<T>;
   idleMs(): Promise<number>;
+  /** Resolves when no job is in hand. */
+  emptied(): Promise<void>;
   stop(): void;
 }
 
@@ -20,6 +22,8 @@ export function watchBacklog({ client }: RedisLink, stage: StageName, concurrenc
   /** Last time at which all was well: a fetch, no job waiting, no free hand, or a server that could not be asked. */
   let wellAt = performance.now();
   let jobsInHand = 0;
+  let empty = Promise.withResolvers<void>();
+  empty.resolve();
 
   async function look(): Promise<void> {
     if (jobsInHand >= concurrency || !(await someWait())) wellAt = performance.now();
@@ -40,11 +44,13 @@ export function watchBacklog({ client }: RedisLink, stage: StageName, concurrenc
   return {
     async inHand(run) {
       wellAt = performance.now();
+      if (jobsInHand === 0) empty = Promise.withResolvers();
       jobsInHand += 1;
       try {
         return await run();
       } finally {
         jobsInHand -= 1;
+        if (jobsInHand === 0) empty.resolve();
       }
     },
     async idleMs() {
@@ -52,6 +58,7 @@ export function watchBacklog({ client }: RedisLink, stage: StageName, concurrenc
       await look();
       return wellAt === before ? performance.now() - before : 0;
     },
+    emptied: () => empty.promise,
     stop: () => clearInterval(timer),
   };
 }

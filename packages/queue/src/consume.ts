@@ -18,6 +18,8 @@ const stageTiming: StageTiming = { lockMs: 15_000, stalledCheckMs: 5_000, reconc
 const maxStalls = 5;
 /** BullMQ waits 15 s after a failed fetch unless told otherwise: too long after an outage. */
 const retryFetchMs = 1_000;
+/** Closing connections takes this long at most when the deadline is over already. */
+const settleMs = 100;
 
 export function consumerOf<Job extends QueuedJob>(
   redis: RedisLink,
@@ -81,14 +83,13 @@ export function consumerOf<Job extends QueuedJob>(
   return {
     idleWithBacklogMs: () => backlog.idleMs(),
     async close(deadlineMs) {
+      const end = performance.now() + deadlineMs;
       backlog.stop();
-      if (!(await inTime(Promise.all([worker.close(), reconciling.stop()]), deadlineMs))) {
-        abandoned = true;
-        worker.getBackend().blockingClient?.then(
-          (blocking) => blocking.disconnect(),
-          () => {},
-        );
-      }
+      await worker.pause(true);
+      abandoned = !(await inTime(Promise.all([backlog.emptied(), reconciling.stop()]), deadlineMs));
+      // BullMQ's own way waits for a fetch to end, which it does not while the server is away, and cannot be hurried later.
+      const force = abandoned || !redis.isReady();
+      await inTime(worker.close(force), Math.max(end - performance.now(), settleMs));
       connection.disconnect();
       await queue.close();
     },

@@ -63,7 +63,7 @@ export function startReconciling<Job extends QueuedJob>(
 }
 
 /** One pass. */
-export async function reconcile<Job extends QueuedJob>(
+async function reconcile<Job extends QueuedJob>(
   redis: RedisLink,
   stage: StageShape<Job>,
   queue: Queue<QueuedJob, void, string>,

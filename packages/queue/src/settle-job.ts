@@ -24,7 +24,7 @@ import { jobFields } from './job-fields.ts';
 import { asideIndex } from './set-aside.ts';
 import type { StageShape } from './stage-shape.ts';
 
-type Ending<Job> = Outcome<Job> | { readonly kind: 'again'; readonly code: ErrorCode };
+type Ending<Job> = Outcome<Job> | { readonly kind: 'again'; readonly code: ErrorCode; readonly job: Job };
 
 /** What the consumer lends to the jobs in its hands. */
 export interface Grip {
@@ -63,7 +63,7 @@ export function settler<Job extends QueuedJob>(
         log.event('job.later', { ...jobFields(stage.name, id), code: ending.code });
         return giveBack(id, token, ending.at.getTime() - clock.now().getTime(), dataFields(ending.job), false);
       case 'again':
-        return again(bullJob, token);
+        return again(bullJob, token, dataFields(ending.job));
       case 'quarantine':
         return setAside(bullJob, token, ending.code, ending.job ?? bullJob.data);
     }
@@ -77,10 +77,13 @@ export function settler<Job extends QueuedJob>(
     } catch (error) {
       return { kind: 'quarantine', code: codeOf(error) };
     }
+    let next = job;
     try {
-      return await handle(job, claim);
+      return await handle(job, claim, (retried) => {
+        next = retried;
+      });
     } catch (error) {
-      return endingOfError(error, job, claim, options.onBounce);
+      return endingOfError(error, next, claim, options.onBounce);
     }
   }
 
@@ -95,7 +98,7 @@ export function settler<Job extends QueuedJob>(
     if (outcome === 'retry') {
       const cause = error instanceof Error ? { error } : {};
       log.event('job.later', { ...jobFields(stage.name, job.id), code, ...cause });
-      return { kind: 'again', code };
+      return { kind: 'again', code, job };
     }
     if (outcome === 'quarantine' || !onBounce) return { kind: 'quarantine', code };
     try {
@@ -107,8 +110,8 @@ export function settler<Job extends QueuedJob>(
   }
 
   /** Back with growing pauses; only this spends an attempt. */
-  function again(bullJob: BullJob<unknown>, token: string): Promise<void> {
-    return giveBack(bullJob.id ?? '', token, retryDelayMs(bullJob.attemptsMade, Math.random()), {}, true);
+  function again(bullJob: BullJob<unknown>, token: string, fields: Record<string, string> = {}): Promise<void> {
+    return giveBack(bullJob.id ?? '', token, retryDelayMs(bullJob.attemptsMade, Math.random()), fields, true);
   }
 
   async function giveBack(

@@ -114,11 +114,15 @@ test('an entry whose job went on gives its place back', async () => {
   await link.client.zadd('{sealpost}:aside:crypto:until', Date.now() + 1e9, id);
   await link.client.hset('{sealpost}:aside:crypto:entry', id, `500 protection-failed alpha ${since}`);
   await link.client.set('{sealpost}:aside:bytes', 500);
+  // What somebody else wrote must not break the list for everybody.
+  await link.client.zadd('{sealpost}:aside:crypto:until', Date.now() + 1e9, 'garbage');
+  await link.client.hset('{sealpost}:aside:crypto:entry', 'garbage', '-1 no-code ../x NaN');
   const quarantine = redisQuarantine(link, memoryBlobs());
   assert.equal((await quarantine.list(10)).length, 1);
   const consumer = cryptoStage(link).consume(async () => ({ kind: 'done' }), consumeOptions());
   stack.adopt(consumer, (made) => made.close(1_000));
-  await until(async () => (await quarantine.list(10)).length === 0);
+  await until(async () => (await link.client.zcard('{sealpost}:aside:crypto:until')) === 0);
+  assert.deepEqual(await quarantine.list(10), []);
   assert.equal(await link.client.get('{sealpost}:aside:bytes'), '0');
 });
 
