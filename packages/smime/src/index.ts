@@ -15,7 +15,8 @@ export { type Entity, firstValue, type HeaderField, readEntity, readHeaders } fr
 export { parseMailboxes } from './mime/mailbox.ts';
 export { type Multipart, readMultipart } from './mime/multipart.ts';
 export { decodeTransfer, encodeBase64, encodeQuotedPrintable } from './mime/transfer.ts';
-export { type Opened, type OpenedObject, type OpenOptions, open, openObject } from './open.ts';
+export { type Opened, type OpenedObject, open, openObject } from './open.ts';
+export type { OpenOptions } from './opening.ts';
 export { type Pkcs12, readPkcs12 } from './pkcs12/read-pkcs12.ts';
 export * from './pki/index.ts';
 export { type EncryptOptions, type ProtectOptions, protect, type SignOptions } from './protect.ts';

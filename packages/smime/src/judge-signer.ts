@@ -1,4 +1,5 @@
 // One checked signer against the world: is the certificate trusted at the time, strong enough, and the sender's?
+import type { MessageClaims } from './claims.ts';
 import type { CheckedSigner } from './cms/verify.ts';
 import { addressesMatch } from './pki/address.ts';
 import type { Certificate } from './pki/certificate.ts';
@@ -31,13 +32,6 @@ const MIN_RSA_BITS = 2048;
  * any time; Thunderbird takes an hour too.
  */
 const MAX_DATE_SKEW = 60 * 60 * 1000;
-
-/** What the message says about itself. */
-export interface MessageClaims {
-  /** Addresses that the certificate must all name; undefined leaves the sender out. */
-  readonly from: readonly string[] | undefined;
-  readonly sent: Date | undefined;
-}
 
 export function judgeSigner(
   signer: CheckedSigner,

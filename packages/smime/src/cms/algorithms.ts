@@ -57,7 +57,7 @@ export type SignatureScheme =
   | 'ml-dsa-87'
   | SlhDsa;
 
-export type SlhDsa = `slh-dsa-${'sha2' | 'shake'}-${'128' | '192' | '256'}${'s' | 'f'}`;
+type SlhDsa = `slh-dsa-${'sha2' | 'shake'}-${'128' | '192' | '256'}${'s' | 'f'}`;
 
 export interface SignatureOid {
   readonly scheme: SignatureScheme;
@@ -129,7 +129,7 @@ export function signatureOid(scheme: SignatureScheme, digestName: DigestName): s
   return undefined;
 }
 
-export type CipherMode = 'cbc' | 'gcm' | 'ccm' | 'poly1305' | 'rc2';
+type CipherMode = 'cbc' | 'gcm' | 'ccm' | 'poly1305' | 'rc2';
 
 export interface ContentCipher {
   /** Name in verdicts, in options, and for node:crypto. */

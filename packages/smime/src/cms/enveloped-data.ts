@@ -5,7 +5,7 @@ import { type BerNode, berChildren, enterBer, stringChunks, stringOctets, toDefi
 import { MAX_RECIPIENTS } from './limits.ts';
 import { type AlgorithmId, readAlgorithm } from './signed-data.ts';
 
-export interface EncryptedContent {
+interface EncryptedContent {
   /** OID of what is inside. */
   readonly contentType: string;
   readonly cipher: AlgorithmId;
@@ -51,7 +51,7 @@ export function readEncryptedData(node: DerNode): EnvelopedData {
 }
 
 /** EncryptedContentInfo. Content may be absent (RFC 5652 §6.1): then there is nothing to decrypt. */
-export function readEncryptedContent(node: DerNode): EncryptedContent {
+function readEncryptedContent(node: DerNode): EncryptedContent {
   const cursor = enterBer(node);
   const contentType = readOid(cursor.next(TAG.oid));
   const cipher = readAlgorithm(cursor.next(TAG.sequence));

@@ -34,7 +34,7 @@ const UNSAFE = /\0|\r(?!\n)|(?<!\r)\n/;
 const BARE_ENDS = /\r(?!\n)|(?<!\r)\n/;
 
 /** Bare LF and bare CR become CRLF; the same buffer when nothing had to change. */
-export function toCrlf(bytes: Buffer): Buffer {
+function toCrlf(bytes: Buffer): Buffer {
   if (!hasMatch(bytes, BARE_ENDS)) return bytes;
   return Buffer.from(bytes.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n'), 'latin1');
 }
@@ -43,6 +43,11 @@ export function toCrlf(bytes: Buffer): Buffer {
 export function lineFeedsToCrlf(bytes: Buffer): Buffer {
   if (!hasMatch(bytes, BARE_LINE_FEED)) return bytes;
   return Buffer.from(bytes.toString('latin1').replace(/(?<!\r)\n/g, '\r\n'), 'latin1');
+}
+
+/** Text with LF only, as those hash it who forget to canonicalise. */
+export function crlfToLineFeeds(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
 }
 
 /** 7bit as RFC 2045 §2.7 means it: ASCII without NUL, lines of at most 998 octets, every line end CRLF. */
