@@ -17,17 +17,19 @@ import { planBlob, publishedMark, type Worker } from './worker.ts';
 /** The worker's handler for the crypto stage. */
 export function cryptoHandler(worker: Worker): Handler<CryptoJob> {
   const tables = stepTables(worker);
-  return (job, claim) => {
+  return (job, claim, retryAs) => {
     const attributes = { tenant: job.tenant, message: job.id, attempt: claim.diedBefore };
     return worker.telemetry.span(
       'worker.process',
       attributes,
       async (set) => {
+        const tried = worker.telemetry.current();
+        if (tried) retryAs({ ...job, tried });
         const outcome = await processJob(worker, tables, job, claim);
         set({ outcome: outcome.kind, ...(outcome.kind === 'done' ? {} : { code: outcome.code }) });
         return outcome;
       },
-      { parent: job.trace ?? 'none', kind: 'consumer' },
+      { parent: job.trace ?? 'none', kind: 'consumer', ...(job.tried ? { links: [job.tried] } : {}) },
     );
   };
 }

@@ -36,7 +36,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   };
   const guard = watchdog();
   const handle = cryptoHandler(worker);
-  const consumer = stage.consume((job, claim) => guard.watch(() => handle(job, claim)), {
+  const consumer = stage.consume((...given) => guard.watch(() => handle(...given)), {
     concurrency: config.worker.concurrency,
     queue: config.queue,
     blobs,

@@ -153,7 +153,7 @@ export function rig({
     rules: { maxAgeMs, delayNoticeMs },
   });
   const run = (job: DeliveryJob, claim: Partial<Claim> = {}) =>
-    handle(job, { isHeld: async () => true, diedBefore: 0, ...claim });
+    handle(job, { isHeld: async () => true, diedBefore: 0, ...claim }, () => undefined);
 
   return {
     clock,

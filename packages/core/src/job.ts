@@ -15,6 +15,8 @@ interface Job {
   /** The signed ticket, base64url. */
   readonly ticket: string;
   readonly trace?: TraceContext;
+  /** The span of the try before, which the next one links to. */
+  readonly tried?: TraceContext;
 }
 
 /** A message for the crypto workers; its blob's id is the message id. */
@@ -31,8 +33,6 @@ export interface DeliveryJob extends Job {
   readonly settled: readonly SettledRecipient[];
   /** Attempts that reached a next hop so far. */
   readonly attempts: number;
-  /** The span of the try before, which the next one links to. */
-  readonly tried?: TraceContext;
 }
 
 export interface SettledRecipient {
@@ -61,14 +61,19 @@ export function readDeliveryJob(value: unknown): DeliveryJob {
   const { base, record } = readJob(value);
   const { settled, attempts } = record;
   if (!Array.isArray(settled) || !settled.every(isSettled) || !isCount(attempts)) throw fail('job-malformed');
-  const job = { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts };
-  return isTrace(record.tried) ? { ...job, tried: record.tried } : job;
+  return { ...base, id: checked(() => parseDeliveryId(text(record.id))), settled, attempts };
 }
 
 function readJob(value: unknown): { base: Job; record: Record<string, unknown> } {
   if (!isRecord(value) || value.v !== 1) throw fail('job-malformed');
-  const base: Job = { v: 1, tenant: checked(() => tenantId(text(value.tenant))), ticket: text(value.ticket) };
-  return { base: isTrace(value.trace) ? { ...base, trace: value.trace } : base, record: value };
+  const base: Job = {
+    v: 1,
+    tenant: checked(() => tenantId(text(value.tenant))),
+    ticket: text(value.ticket),
+    ...(isTrace(value.trace) ? { trace: value.trace } : {}),
+    ...(isTrace(value.tried) ? { tried: value.tried } : {}),
+  };
+  return { base, record: value };
 }
 
 function isSettled(value: unknown): value is SettledRecipient {

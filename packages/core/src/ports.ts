@@ -68,7 +68,8 @@ export interface Consumer {
   idleWithBacklogMs(): Promise<number>;
 }
 
-export type Handler<Job> = (job: Job, claim: Claim) => Promise<Outcome<Job>>;
+/** `retryAs` says in which form the job comes back if this try throws, so that the next one knows of it. */
+export type Handler<Job> = (job: Job, claim: Claim, retryAs: (job: Job) => void) => Promise<Outcome<Job>>;
 
 /** What the queue shows of a stage. */
 export interface StageStatus {

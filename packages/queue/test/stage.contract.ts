@@ -157,6 +157,20 @@ export function stageContract<Job extends QueuedJob>(
     );
   });
 
+  named('brings a job that threw back in the form that its try gave it', async ({ publish, consume, settled }) => {
+    const job = make();
+    const seen: Job[] = [];
+    await publish(job);
+    consume(async (given, _claim, retryAs) => {
+      seen.push(given);
+      retryAs(changed(given, seen.length));
+      if (seen.length === 1) throw fail('key-service-unavailable');
+      return done;
+    });
+    await until(settled);
+    assert.deepEqual(seen, [job, changed(job, 1)]);
+  });
+
   named('sets aside what is told to be, and what cannot pass', async ({ stage, publish, consume, settled, log }) => {
     const jobs = [make(), make(), make()];
     const old = make(new Date(Date.now() - 121 * 3_600_000));
