@@ -3,9 +3,10 @@
 // Usage: node scripts/with-node.mjs FILE [ARGUMENT…]
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import * as module from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const pinnedMajor = 26;
@@ -13,11 +14,26 @@ const pinnedMajor = 26;
 installWhenMissing();
 const [file, ...rest] = process.argv.slice(2);
 const node = findNode();
-const child = spawn(node, [join(root, file), ...rest], { stdio: 'inherit', env: withNodeFirst(node) });
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-child.on('exit', (code, signal) => {
-  process.exitCode = signal ? 1 : (code ?? 1);
-});
+// Types are stripped and code compiled once, not at every start: most of the time of a short command.
+const compileCache = join(root, 'node_modules/.cache/sealpost');
+if (realpathSync(node) === process.execPath) await runHere();
+else runThere();
+
+/** npx and npm put the pinned Node first on the path, so this usually is it already. */
+async function runHere() {
+  Object.assign(process.env, withNodeFirst(node));
+  process.argv = [node, join(root, file), ...rest];
+  module.enableCompileCache(compileCache);
+  await import(pathToFileURL(process.argv[1]));
+}
+
+function runThere() {
+  const child = spawn(node, [join(root, file), ...rest], { stdio: 'inherit', env: withNodeFirst(node) });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => {
+    process.exitCode = signal ? 1 : (code ?? 1);
+  });
+}
 
 /** npm writes `node_modules/.package-lock.json` last, so it tells whether an install finished and for which lockfile. */
 function installWhenMissing() {
@@ -46,5 +62,10 @@ function findNode() {
 }
 
 function withNodeFirst(path) {
-  return { ...process.env, PATH: `${dirname(path)}:${join(root, 'node_modules/.bin')}:${process.env.PATH ?? ''}` };
+  const cache = process.env.NODE_COMPILE_CACHE ?? compileCache;
+  return {
+    ...process.env,
+    NODE_COMPILE_CACHE: cache,
+    PATH: `${dirname(path)}:${join(root, 'node_modules/.bin')}:${process.env.PATH ?? ''}`,
+  };
 }
