@@ -1,7 +1,15 @@
 // A group that policy sends back: one report (RFC 3464) to the sender for all its recipients who want to hear of failures.
 
 import { isAscii } from 'node:buffer';
-import { composeDsn, type Direction, type EnvelopeRecipient, type ErrorCode, errors, type Group } from '@sealpost/core';
+import {
+  composeDsn,
+  type Direction,
+  type EnvelopeRecipient,
+  type ErrorCode,
+  envelopeSalt,
+  errors,
+  type Group,
+} from '@sealpost/core';
 import { readHeaders } from '@sealpost/smime';
 import type { Loaded } from './load.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -35,6 +43,7 @@ export function bounce(worker: Worker, loaded: Loaded, group: Group, code: Error
       recipients: [{ address: envelope.mailFrom, notify: ['NEVER'] }],
       eightBit: !isAscii(message),
       smtpUtf8: !isAscii(Buffer.from(envelope.mailFrom)),
+      salt: envelopeSalt(),
     },
     message,
   };

@@ -29,6 +29,7 @@ export async function explain(question: Question): Promise<Explanation> {
     recipients: to.map((address) => ({ address })),
     eightBit: false,
     smtpUtf8: false,
+    salt: '',
   };
   const gathered = await gatherFacts({ ...question, envelope, classification });
   return { ...gathered, tenant, classification, envelope, plan: decide(gathered.facts) };

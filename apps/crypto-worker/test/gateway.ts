@@ -150,6 +150,7 @@ export async function startGateway(clock: Clock = { now: () => new Date() }): Pr
       recipients: mail.to.map((address) => ({ address })),
       eightBit: false,
       smtpUtf8: false,
+      salt: 'salt',
       ...mail.envelope,
     };
     const id = newMessageId(clock.now());

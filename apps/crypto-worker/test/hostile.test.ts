@@ -64,6 +64,7 @@ async function resealed(job: CryptoJob, recipients: readonly string[]): Promise<
     recipients: recipients.map((address) => ({ address })),
     eightBit: false,
     smtpUtf8: false,
+    salt: 'salt',
   };
   const context = { keyId, tenant: job.tenant, id: job.id, stage: 'crypto' } as const;
   return sealMessage({ envelope, message: Buffer.from(message) }, context, publicKey);

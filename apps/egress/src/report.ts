@@ -11,6 +11,7 @@ import {
   deliveryId,
   type Envelope,
   envelopeHash,
+  envelopeSalt,
   type KeyService,
   type Marks,
   messageOf,
@@ -90,6 +91,7 @@ async function publish(
     recipients: [{ address: mail.envelope.mailFrom, notify: ['NEVER'] }],
     eightBit: !isAscii(message),
     smtpUtf8: !isAscii(Buffer.from(mail.envelope.mailFrom)),
+    salt: envelopeSalt(),
   };
   const { keyId, publicKey } = await keys.spoolPublicKey(tenant, 'delivery');
   const sealed = sealMessage({ envelope, message }, { keyId, tenant, id, stage: 'delivery' }, publicKey);

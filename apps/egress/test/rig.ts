@@ -45,6 +45,7 @@ export const usualEnvelope: Envelope = {
   recipients: [{ address: 'bob@beta.test' }],
   eightBit: false,
   smtpUtf8: false,
+  salt: 'salt',
 };
 
 export type RouteTo = Partial<RouteConfig> & { readonly nextHop: { readonly host: string; readonly port: number } };

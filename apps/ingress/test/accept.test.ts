@@ -54,7 +54,9 @@ test('a mail is durable, sealed and ticketed when 250 is said', async () => {
       recipients: [{ address: 'bob@beta.test' }],
       eightBit: false,
       smtpUtf8: false,
+      salt: envelope.salt,
     });
+    assert.match(envelope.salt, /^[A-Za-z0-9_-]{22}$/);
     assert.deepEqual([ticket.direction, ticket.source, ticket.tenant], ['outbound', 'alpha-mail', 'alpha']);
     assert.match(
       queued.received,

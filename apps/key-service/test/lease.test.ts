@@ -11,9 +11,9 @@ import {
   encodeEnvelope,
   type KeyId,
   type KeyService,
-  tenantId,
   type Ticket,
   type TicketSigner,
+  tenantId,
 } from '@sealpost/core';
 import { ephemeralBytes, type KeyAnswer, type KeyConnection, KeyFault, openKey } from '@sealpost/service';
 import { issueCertificate, parseCertificate } from '@sealpost/smime';

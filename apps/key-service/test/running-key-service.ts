@@ -198,6 +198,7 @@ export function ticketFor(signer: TicketSigner, mail: Mail = {}): { ticket: Buff
     recipients: (mail.to ?? ['bob@beta.test']).map((address) => ({ address })),
     eightBit: false,
     smtpUtf8: false,
+    salt: 'salt',
   };
   const now = new Date();
   const id = newMessageId(now);

@@ -1,7 +1,7 @@
 // The SMTP envelope (RFC 5321) with its DSN parameters (RFC 3461) as the pipeline carries it: inside the sealed blob only.
 // Its encoding is canonical, because tickets name the envelope by hash and the key service recomputes that hash.
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { fail } from './errors.ts';
 
 export interface EnvelopeRecipient {
@@ -28,15 +28,25 @@ export interface Envelope {
   readonly eightBit: boolean;
   /** The client declared SMTPUTF8 (RFC 6531). */
   readonly smtpUtf8: boolean;
+  /** Random: who reads a ticket in Redis and guesses an envelope cannot find out by its hash whether the guess is right. */
+  readonly salt: string;
+}
+
+/** A salt for a new envelope: 16 random bytes, base64url. */
+export function envelopeSalt(): string {
+  return randomBytes(16).toString('base64url');
 }
 
 const notifyWords: readonly string[] = ['NEVER', 'SUCCESS', 'FAILURE', 'DELAY'];
 
 /** One byte sequence for one envelope: JSON with fixed field order, UTF-8. */
 export function encodeEnvelope(envelope: Envelope): Buffer {
-  const { mailFrom, headerFrom, ret, envid, eightBit, smtpUtf8 } = envelope;
+  const { mailFrom, headerFrom, ret, envid, eightBit, smtpUtf8, salt } = envelope;
   const recipients = envelope.recipients.map(({ address, notify, orcpt }) => ({ address, notify, orcpt }));
-  return Buffer.from(JSON.stringify({ mailFrom, headerFrom, recipients, ret, envid, eightBit, smtpUtf8 }), 'utf8');
+  return Buffer.from(
+    JSON.stringify({ mailFrom, headerFrom, recipients, ret, envid, eightBit, smtpUtf8, salt }),
+    'utf8',
+  );
 }
 
 /** Reads an encoded envelope; throws `envelope-mismatch` for anything that `encodeEnvelope` would not have written. */
@@ -58,7 +68,7 @@ export function envelopeHash(envelope: Envelope): Buffer {
 
 function isEnvelope(value: unknown): value is Envelope {
   if (!isRecord(value)) return false;
-  const { mailFrom, headerFrom, recipients, ret, envid, eightBit, smtpUtf8 } = value;
+  const { mailFrom, headerFrom, recipients, ret, envid, eightBit, smtpUtf8, salt } = value;
   return (
     typeof mailFrom === 'string' &&
     typeof headerFrom === 'string' &&
@@ -67,7 +77,8 @@ function isEnvelope(value: unknown): value is Envelope {
     (ret === undefined || ret === 'FULL' || ret === 'HDRS') &&
     (envid === undefined || typeof envid === 'string') &&
     typeof eightBit === 'boolean' &&
-    typeof smtpUtf8 === 'boolean'
+    typeof smtpUtf8 === 'boolean' &&
+    typeof salt === 'string'
   );
 }
 

@@ -8,6 +8,7 @@ export {
   type EnvelopeRecipient,
   encodeEnvelope,
   envelopeHash,
+  envelopeSalt,
   type NotifyWhen,
 } from './envelope.ts';
 export {

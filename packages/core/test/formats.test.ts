@@ -50,14 +50,16 @@ test('envelopes: encode and decode are inverse, for any text', () => {
       envid: fc.string(),
       eightBit: fc.boolean(),
       smtpUtf8: fc.boolean(),
+      salt: fc.string(),
     },
-    { requiredKeys: ['mailFrom', 'headerFrom', 'recipients', 'eightBit', 'smtpUtf8'], noNullPrototype: true },
+    { requiredKeys: ['mailFrom', 'headerFrom', 'recipients', 'eightBit', 'smtpUtf8', 'salt'], noNullPrototype: true },
   );
   fc.assert(fc.property(envelopes, (envelope) => assert.deepEqual(decodeEnvelope(encodeEnvelope(envelope)), envelope)));
 });
 
 test('envelopes: anything not written by us is refused', () => {
-  const good = '{"mailFrom":"a@b","headerFrom":"","recipients":[{"address":"c@d"}],"eightBit":false,"smtpUtf8":false}';
+  const good =
+    '{"mailFrom":"a@b","headerFrom":"","recipients":[{"address":"c@d"}],"eightBit":false,"smtpUtf8":false,"salt":"x"}';
   assert.equal(decodeEnvelope(Buffer.from(good)).mailFrom, 'a@b');
   const bad = [
     '',

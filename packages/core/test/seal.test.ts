@@ -30,6 +30,7 @@ const envelope: Envelope = {
   recipients: [{ address: 'bob@beta.test', notify: ['FAILURE'], orcpt: 'rfc822;bob@beta.test' }],
   eightBit: true,
   smtpUtf8: false,
+  salt: 'salt',
 };
 const chunk = 64 * 1024;
 const codeThrownBy = (run: () => unknown): string => {

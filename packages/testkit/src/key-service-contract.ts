@@ -14,9 +14,9 @@ import {
   sealBytes,
   signTicket,
   type TenantId,
-  tenantId,
   type Ticket,
   type TicketSigner,
+  tenantId,
   ticketVerifier,
 } from '@sealpost/core';
 import { parseCertificate } from '@sealpost/smime';
@@ -43,7 +43,7 @@ interface Mail {
 function ticketFor(signer: TicketSigner, mail: Mail = {}): { ticket: Buffer; envelope: Envelope; id: string } {
   const { tenant = alpha, direction = 'outbound', from = 'alice@alpha.test', to = 'bob@beta.test' } = mail;
   const recipients = [{ address: to }];
-  const envelope = { mailFrom: from, headerFrom: from, recipients, eightBit: false, smtpUtf8: false };
+  const envelope = { mailFrom: from, headerFrom: from, recipients, eightBit: false, smtpUtf8: false, salt: 'salt' };
   const now = new Date();
   const id = newMessageId(now);
   const ticket: Ticket = {
