@@ -125,6 +125,7 @@ test('every word that can be written is on the page', () => {
     'partly-signed',
     'not-signed',
     'signature-broken',
+    'other-inner-signer',
     'signature-unchecked',
     'weak-signature',
     'untrusted',

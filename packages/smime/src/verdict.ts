@@ -25,7 +25,10 @@ export type Weakness =
   | 'signed-over-lf'
   /** The signing time is not the time that the Date field shows. */
   | 'date-mismatch'
-  /** A signature further inside is by somebody else than the From address: a wrapped or forwarded text. */
+  /**
+   * A signature directly inside is by somebody else, and one of the two is in clear (multipart/signed): mail programs differ
+   * in whose they show, Thunderbird the inner, others the outer.
+   */
   | 'other-inner-signer';
 
 export interface SignerVerdict {
@@ -75,6 +78,7 @@ export type VerdictProblem =
   | 'partly-signed'
   | 'not-signed'
   | 'signature-broken'
+  | 'other-inner-signer'
   | 'signature-unchecked'
   | 'weak-signature'
   | 'untrusted'
@@ -150,6 +154,7 @@ function problemOf(
   if (!signed) return 'not-signed';
   // Never add signatures up by OR: a broken one beside a good one is an attack, not a detail.
   if (signers.some((signer) => signer.integrity === 'broken')) return 'signature-broken';
+  if (weaknesses.has('other-inner-signer')) return 'other-inner-signer';
   if (signers.some((signer) => signer.verified)) return undefined;
   const valid = signers.filter((signer) => signer.integrity === 'valid');
   if (valid.length === 0) return 'signature-unchecked';
@@ -165,10 +170,22 @@ function unprotectedCbc(layers: readonly Layer[]): boolean {
   });
 }
 
+type SignedLayer = Extract<Layer, { kind: 'signed' }>;
+
+/** Seen from the layer that vouches for From, else from the outermost one. */
 function otherInnerSigner(layers: readonly Layer[]): boolean {
-  const signed = layers.filter((layer) => layer.kind === 'signed').map((layer) => layer.signers);
-  const vouched = signed.findIndex((signers) => signers.some((signer) => signer.fromMatch));
-  return vouched !== -1 && signed.slice(vouched + 1).some((signers) => !signers.some((signer) => signer.fromMatch));
+  const signed = layers.filter((layer) => layer.kind === 'signed');
+  const vouching = signed.find(({ signers }) => signers.some((signer) => signer.fromMatch)) ?? signed[0];
+  if (vouching === undefined) return false;
+  const inside = signed.slice(signed.indexOf(vouching) + 1);
+  return inside.some(
+    (layer) => (layer.form === 'detached' || vouching.form === 'detached') && !shareSigner(layer, vouching),
+  );
+}
+
+function shareSigner(layer: SignedLayer, vouching: SignedLayer): boolean {
+  const known = new Set(vouching.signers.map((signer) => signer.certificate?.fingerprint));
+  return layer.signers.some(({ certificate, fromMatch }) => fromMatch || known.has(certificate?.fingerprint));
 }
 
 function isIntact(signers: readonly SignerVerdict[]): boolean {
