@@ -6,6 +6,7 @@ import { parseMailboxes, readHeaders } from '../src/index.ts';
 import { isLineSafe, isSevenBitSafe, sevenBitEntity } from '../src/mime/canonical.ts';
 import { boundaryOf, parseParameterized } from '../src/mime/content-type.ts';
 import { readEntity } from '../src/mime/header.ts';
+import { scanLineEnds } from '../src/mime/lines.ts';
 import { readMultipart } from '../src/mime/multipart.ts';
 import {
   Base64Lines,
@@ -159,6 +160,21 @@ test('an entity without a type gets one that says what it is', () => {
   assert.match(
     Buffer.concat(sevenBitEntity([], Buffer.from('\u00e9'))).toString(),
     /charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A9$/,
+  );
+});
+
+test('line ends are found as a plain reader finds them, at any alignment', () => {
+  const line = fc.constantFrom('\r\n', '\r\n', '\n', '\r', '\0', 'a', 'bcdefgh', '\x0e\x0c\x0b', '\x8d\x8a\xff');
+  fc.assert(
+    fc.property(fc.array(line, { maxLength: 12 }), fc.nat(7), (pieces, shift) => {
+      const text = pieces.join('');
+      const bytes = Buffer.concat([Buffer.alloc(shift, 0x61), Buffer.from(text, 'latin1')]).subarray(shift);
+      const safe = !/\0|\r(?!\n)|(?<!\r)\n/.test(text);
+      const ends = scanLineEnds(bytes);
+      assert.equal(ends.safe, safe);
+      if (safe) assert.equal(ends.longest, Math.max(...text.split('\r\n').map((row) => row.length)));
+    }),
+    { numRuns: 2000 },
   );
 });
 

@@ -83,8 +83,8 @@ export function decryptContent(
   if (!keyFits) return undefined;
   try {
     if (cipher.mode === 'cbc') {
-      const decipher = createDecipheriv(cipher.name, key, setting.iv);
-      return through(decipher, enveloped.content.ciphertext, scratch);
+      const decipher = createDecipheriv(cipher.name, key, setting.iv).setAutoPadding(false);
+      return withoutPadding(through(decipher, enveloped.content.ciphertext, scratch), cipher.ivLength);
     }
     if (cipher.mode === 'rc2') {
       return decryptRc2Cbc(key, setting.keyLength * 8, setting.iv, Buffer.concat(enveloped.content.ciphertext));
@@ -123,6 +123,15 @@ function authenticatedParts(enveloped: EnvelopedData, setting: CipherSetting) {
   const all = Buffer.concat(content.ciphertext);
   const end = Math.max(0, all.length - setting.tagLength);
   return { ciphertext: [all.subarray(0, end)], tag: all.subarray(end), associatedData: undefined };
+}
+
+/** PKCS#7 padding taken off here: libcrypto holds the last block back for it, and joining that costs a copy of it all. */
+function withoutPadding(padded: Buffer, block: number): Buffer | undefined {
+  const length = padded[padded.length - 1] ?? 0;
+  if (length < 1 || length > block || length > padded.length) return undefined;
+  let wrong = 0;
+  for (let at = padded.length - length; at < padded.length; at++) wrong |= (padded[at] ?? 0) ^ length;
+  return wrong === 0 ? padded.subarray(0, padded.length - length) : undefined;
 }
 
 interface Transform {

@@ -4,6 +4,7 @@ import { isAscii, isUtf8 } from 'node:buffer';
 import { boundaryOf, DEFAULT_TYPE, type ParameterizedValue, parseParameterized } from './content-type.ts';
 import { type Entity, firstValue, type HeaderField, readEntity } from './header.ts';
 import { MAX_LINE_LENGTH, MAX_MIME_DEPTH } from './limits.ts';
+import { scanLineEnds } from './lines.ts';
 import { readMultipart } from './multipart.ts';
 import { decodeTransfer, encodeBase64, encodeQuotedPrintable } from './transfer.ts';
 
@@ -11,37 +12,15 @@ const LF = 0x0a;
 const CR = 0x0d;
 const CRLF = Buffer.from('\r\n');
 
-/** Octets looked at as one string: V8 searches strings several times faster than Buffers. */
-const SLAB = 1 << 16;
-
-/** Pieces of `bytes` as Latin-1 that never cut a CRLF in two. */
-function* slabs(bytes: Buffer): Generator<string> {
-  for (let start = 0; start < bytes.length; ) {
-    const cut = start + SLAB;
-    const end = bytes[cut - 1] === CR ? cut + 1 : cut;
-    yield bytes.toString('latin1', start, Math.min(end, bytes.length));
-    start = end;
-  }
-}
-
-function hasMatch(bytes: Buffer, pattern: RegExp): boolean {
-  for (const slab of slabs(bytes)) if (pattern.test(slab)) return true;
-  return false;
-}
-
-const BARE_LINE_FEED = /(?<!\r)\n/;
-const UNSAFE = /\0|\r(?!\n)|(?<!\r)\n/;
-const BARE_ENDS = /\r(?!\n)|(?<!\r)\n/;
-
 /** Bare LF and bare CR become CRLF; the same buffer when nothing had to change. */
 function toCrlf(bytes: Buffer): Buffer {
-  if (!hasMatch(bytes, BARE_ENDS)) return bytes;
+  if (scanLineEnds(bytes).safe) return bytes;
   return Buffer.from(bytes.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n'), 'latin1');
 }
 
 /** Only bare LF becomes CRLF, as OpenSSL and others canonicalise before hashing. */
 export function lineFeedsToCrlf(bytes: Buffer): Buffer {
-  if (!hasMatch(bytes, BARE_LINE_FEED)) return bytes;
+  if (scanLineEnds(bytes).safe) return bytes;
   return Buffer.from(bytes.toString('latin1').replace(/(?<!\r)\n/g, '\r\n'), 'latin1');
 }
 
@@ -52,28 +31,14 @@ export function crlfToLineFeeds(bytes: Buffer): Buffer {
 
 /** 7bit as RFC 2045 §2.7 means it: ASCII without NUL, lines of at most 998 octets, every line end CRLF. */
 export function isSevenBitSafe(bytes: Buffer): boolean {
-  if (!isAscii(bytes) || bytes.includes(0)) return false;
-  let column = 0;
-  for (const slab of slabs(bytes)) {
-    let start = 0;
-    let nextReturn = slab.indexOf('\r');
-    for (let feed = slab.indexOf('\n'); feed !== -1; feed = slab.indexOf('\n', start)) {
-      // The next CR must be the one in front of this LF: then there is neither a bare LF nor a bare CR.
-      if (nextReturn !== feed - 1 || column + feed - 1 - start > MAX_LINE_LENGTH) return false;
-      nextReturn = slab.indexOf('\r', feed);
-      start = feed + 1;
-      column = 0;
-    }
-    if (nextReturn !== -1) return false;
-    column += slab.length - start;
-    if (column > MAX_LINE_LENGTH) return false;
-  }
-  return true;
+  if (!isAscii(bytes)) return false;
+  const { safe, longest } = scanLineEnds(bytes);
+  return safe && longest <= MAX_LINE_LENGTH;
 }
 
 /** No NUL, bare CR or bare LF: what every SMTP receiver takes (RFC 5321 §2.3.8). */
 export function isLineSafe(bytes: Buffer): boolean {
-  return !hasMatch(bytes, UNSAFE);
+  return scanLineEnds(bytes).safe;
 }
 
 /**
