@@ -60,8 +60,10 @@ function decodeLoose(body: Buffer, start: number, out: Buffer, offset: number): 
   let carry = '';
   for (let at = start; at < body.length; at += DECODE_SLAB) {
     const slab = body.toString('latin1', at, Math.min(at + DECODE_SLAB, body.length));
-    const text = carry + slab.replace(/[^A-Za-z0-9+/=]+/g, '');
-    const last = text.includes('=') || at + DECODE_SLAB >= body.length;
+    const atEnd = at + DECODE_SLAB >= body.length;
+    // Only what goes on into the next slab must be counted in whole groups of four.
+    const text = atEnd && carry === '' ? slab : carry + slab.replace(/[^A-Za-z0-9+/=]+/g, '');
+    const last = atEnd || text.includes('=');
     const usable = last ? text.length : text.length - (text.length % 4);
     length += out.write(text.slice(0, usable), length, 'base64');
     if (last) break;
