@@ -4,11 +4,12 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EventName } from '@sealpost/core';
+import type { EventName, QuarantineEntry } from '@sealpost/core';
+import { connectRedis, openBlobs, redisQuarantine } from '@sealpost/queue';
 import { type Installation, loadConfig } from '@sealpost/service';
 import type { Ready, TestInstallation } from './installation.ts';
 
-type Kind = keyof Ready['pids'];
+export type Kind = keyof Ready['pids'];
 
 /** Everything here takes seconds; under a loaded machine some more. */
 const patienceMs = 30_000;
@@ -52,17 +53,21 @@ export async function restart(gateway: TestInstallation, ...kinds: Exclude<Kind,
     await until(`${kind} is back`, async () => {
       const pids = pidsOf(gateway, kind);
       if (pids.length < old.length || pids.some((pid) => old.includes(pid))) return undefined;
-      return (await Promise.all(gateway.ready.metrics[kind].map(isReady))).every(Boolean) || undefined;
+      return (await isReady(gateway, kind)) || undefined;
     });
   }
 }
 
-async function isReady(metrics: string): Promise<boolean> {
-  try {
-    return (await fetch(metrics.replace(/metrics$/, 'ready'), { signal: AbortSignal.timeout(2_000) })).ok;
-  } catch {
-    return false;
-  }
+/** What all processes of a kind say of themselves. */
+export async function isReady({ ready }: TestInstallation, kind: Exclude<Kind, 'redis'>): Promise<boolean> {
+  const answers = ready.metrics[kind].map(async (metrics) => {
+    try {
+      return (await fetch(metrics.replace(/metrics$/, 'ready'), { signal: AbortSignal.timeout(2_000) })).ok;
+    } catch {
+      return false;
+    }
+  });
+  return (await Promise.all(answers)).every(Boolean);
 }
 
 /** Writes the installation's file anew (JSON is YAML) and restarts who reads it; `up` writes its own at its next start. */
@@ -91,4 +96,26 @@ export function logged({ directory }: TestInstallation): LogLine[] {
     .flatMap((name) => readFileSync(join(logs, name), 'utf8').split('\n'))
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
+}
+
+export interface Aside extends AsyncDisposable {
+  /** The entry of a message or delivery, once it is in quarantine. */
+  entry(id: string): Promise<QuarantineEntry>;
+  list(): Promise<readonly QuarantineEntry[]>;
+}
+
+/** The quarantine, without a command for each look. */
+export async function watchQuarantine(gateway: TestInstallation): Promise<Aside> {
+  const { redis, blobs } = configOf(gateway);
+  const link = await connectRedis(redis, { event: () => undefined });
+  const store = await openBlobs(blobs, link);
+  const quarantine = redisQuarantine(link, store);
+  return {
+    entry: (id) => until(`${id} is set aside`, () => quarantine.get(id)),
+    list: () => quarantine.list(100),
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      await link.close();
+    },
+  };
 }

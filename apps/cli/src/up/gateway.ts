@@ -1,7 +1,7 @@
 // Starts a whole gateway on this machine in the order that its parts need each other, and stops it in the reverse one.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { UsageError } from '../usage-error.ts';
@@ -45,7 +45,12 @@ export async function startGateway(layout: Layout, asked: Asked, progress: (line
     keyService: pidsOf(parts.keyService),
     redis: pidsOf(parts.redis),
   });
-  const remember = (): void => writeFileSync(join(layout.run, 'pids.json'), JSON.stringify(pids()), { mode: 0o600 });
+  const remember = (): void => {
+    const file = join(layout.run, 'pids.json');
+    // Whole or not at all: the next start after a crash reads it.
+    writeFileSync(`${file}.new`, JSON.stringify(pids()), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  };
   const start = (kind: keyof Pids, spec: Omit<Parameters<typeof startChild>[0], 'logFile'>): Child => {
     const child = startChild({ ...spec, logFile: join(layout.logs, `${spec.name}.log`) }, remember);
     parts[kind].push(child);
