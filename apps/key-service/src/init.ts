@@ -44,7 +44,7 @@ interface Choices {
 }
 
 /** Makes or completes the store; returns what a person should know. */
-export async function initialise(config: Installation, options: Choices): Promise<string[]> {
+async function initialise(config: Installation, options: Choices): Promise<string[]> {
   const said: string[] = [];
   const { slot, directory } = config.keyServer;
   const secret =

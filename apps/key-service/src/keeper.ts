@@ -4,14 +4,14 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, renameSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { type Clock, fail, type Log, SetupError } from '@sealpost/core';
+import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/core';
 import { type Installation, type KeyAnswer, KeyFault, ticketLifeMs } from '@sealpost/service';
 import type { AuditEntry } from './audit/chain.ts';
 import { type Journal, openJournal } from './audit/journal.ts';
 import { holdsHead, readLog } from './audit/read-log.ts';
 import { fileSink } from './audit/sink.ts';
 import { installationTenant } from './authority/authority.ts';
-import { provisionTenant } from './authority/tenant-authority.ts';
+import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
 import { type OuterStore, readOuter } from './store/outer.ts';
@@ -125,20 +125,19 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
 
   async function provision(opened: OpenStore): Promise<void> {
     await event('store-opened', { result: 'ok' });
-    for (const { id } of config.tenants) {
-      const made = await provisionTenant(id, opened);
-      for (const { keyId } of made) {
-        await event('key-made', { tenant: id, key: opened.auditKey(keyId), result: 'ok' });
-        log.event('key.created', { tenant: id, key: opened.auditKey(keyId) });
+    for (const { id: tenant } of config.tenants) {
+      for (const missing of missingKeys(tenant, opened)) {
+        const key = opened.auditKey(formatKeyId({ tenant, version: 1, ...missing }));
+        await event('key-make', { kind: 'intent', tenant, key });
+        await makeTenantKey(tenant, missing, opened);
+        await event('key-make', { kind: 'outcome', tenant, key, result: 'ok' });
+        log.event('key.created', { tenant, key });
       }
     }
   }
 
   /** What the service does by itself. */
-  async function event(
-    operation: string,
-    more: Pick<AuditEntry, 'tenant' | 'key' | 'replaces' | 'result'>,
-  ): Promise<void> {
+  async function event(operation: string, more: Partial<AuditEntry>): Promise<void> {
     const actor = { role: 'key-service', name: 'self' };
     await theJournal().append({ at: clock.now(), kind: 'event', operation, request: randomUUID(), actor, ...more });
   }

@@ -3,8 +3,9 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import {
   type Envelope,
@@ -51,9 +52,23 @@ export interface Options {
   /** Merged into section `keyServer`. */
   readonly keyServer?: Record<string, unknown>;
   readonly passphrase?: string;
+  /** With keys of its own, not those that the other services of this test file share. */
+  readonly fresh?: boolean;
   /** Runs after `init` and before the process starts. */
   prepare?(directory: string, config: Installation): Promise<void> | void;
 }
+
+/** Every start compiles the same files; Node may keep what it made of them. */
+const env = {
+  ...process.env,
+  NODE_COMPILE_CACHE: join(import.meta.dirname, '../../../node_modules/.cache/node-compile'),
+};
+
+/** Installations made by `init` in this process, to copy from: making keys takes a second each time. */
+const templates = new Map<string, Promise<TemporaryDirectory>>();
+after(async () => {
+  for (const template of templates.values()) await (await template).remove();
+});
 
 export const passphrase = 'correct horse battery staple';
 
@@ -62,12 +77,31 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   const directory = temporary.path;
   const port = await freePort();
   const healthPort = await freePort();
+  const made = options.fresh ? await initialised(options) : await template(options);
+  for (const part of ['keys', 'audit', 'credentials', 'root']) {
+    cpSync(join(made.path, part), join(directory, part), { recursive: true, force: false });
+  }
+  if (options.fresh) await made.remove();
   const configFile = writeConfig(directory, port, healthPort, options);
-  const made = runInit(configFile, options.slot === 'passphrase' ? passphrase : undefined);
-  if (made.status !== 0) throw new Error(`init failed: ${made.stderr}`);
   const config = loadConfig(configFile);
   await options.prepare?.(directory, config);
   return await manage(temporary, { configFile, config, port, healthPort });
+}
+
+function template(options: Options): Promise<TemporaryDirectory> {
+  const slot = options.slot ?? 'file';
+  const known = templates.get(slot) ?? initialised(options);
+  templates.set(slot, known);
+  return known;
+}
+
+async function initialised(options: Options): Promise<TemporaryDirectory> {
+  const temporary = await temporaryDirectory();
+  const file = writeConfig(temporary.path, 1, 2, options);
+  const made = runInit(file, options.slot === 'passphrase' ? passphrase : undefined);
+  if (made.status !== 0) throw new Error(`init failed: ${made.stderr}`);
+  if (options.slot === 'passphrase') writeFileSync(join(temporary.path, 'root'), '');
+  return temporary;
 }
 
 export function writeConfig(directory: string, port: number, healthPort: number, options: Options = {}): string {
@@ -107,7 +141,7 @@ export function writeConfig(directory: string, port: number, healthPort: number,
 export function runInit(configFile: string, typed?: string, more: readonly string[] = []) {
   const secret = typed === undefined ? [] : ['--passphrase-file', '-'];
   const args = [main, 'init', '--config', configFile, ...secret, ...more];
-  return spawnSync(process.execPath, args, { input: typed ?? '', encoding: 'utf8' });
+  return spawnSync(process.execPath, args, { input: typed ?? '', encoding: 'utf8', env });
 }
 
 interface Place {
@@ -124,7 +158,7 @@ async function manage(temporary: TemporaryDirectory, place: Place): Promise<Runn
   const open: { close(): unknown }[] = [];
 
   async function start(): Promise<void> {
-    const started = spawn(process.execPath, [main, '--config', configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const started = spawn(process.execPath, [main, '--config', configFile], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     child = started;
     for (const stream of [started.stdout, started.stderr]) {
       stream?.on('data', (text: Buffer) => {

@@ -264,7 +264,7 @@ test('a store is held by one process', async () => {
 
 test('a store whose service CA is not the one on disk stays sealed', async () => {
   await using service = await runKeyService();
-  await using other = await runKeyService();
+  await using other = await runKeyService({ fresh: true });
   const operator = other.call('operator');
   await service.end();
   await other.end();

@@ -20,19 +20,16 @@ export { connectKeyAdmin, type KeyAdmin } from './key-admin.ts';
 export { connectKeyService } from './key-client.ts';
 export { type KeyCaller, type KeyConnection, openKeyConnection } from './key-connection.ts';
 export {
-  type KeyAlgorithm,
   type KeyAnswer,
   KeyFault,
-  type KeyFaultCode,
   type KeyOperation,
   type KeyRequest,
   type KeyRequestInput,
-  keyAlgorithms,
   keyFaults,
   keyOperations,
 } from './key-protocol.ts';
 export { startLog } from './log.ts';
-export { ephemeralBytes, type KeyBinding, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
+export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { type Step, steps } from './steps.ts';
 export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
 export type {

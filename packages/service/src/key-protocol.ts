@@ -80,8 +80,7 @@ const anchorSummary = z.object({
 
 const nothing = z.strictObject({});
 
-export const keyAlgorithms = ['rsa-2048', 'rsa-3072', 'p-256'] as const;
-export type KeyAlgorithm = (typeof keyAlgorithms)[number];
+const keyAlgorithms = ['rsa-2048', 'rsa-3072', 'p-256'] as const;
 
 /** Operation → what it takes and what it answers. Requests refuse unknown fields; answers may grow. */
 export const keyOperations = {

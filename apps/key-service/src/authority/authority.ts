@@ -19,7 +19,7 @@ import { privateKeyOf } from '../vault/wrap-key.ts';
 export const installationTenant: TenantId = tenantId('installation');
 
 /** Certificates begin a little in the past: clocks of one installation differ by less than this. */
-export const clockSkewMs = 5 * 60_000;
+const clockSkewMs = 5 * 60_000;
 const dayMs = 86_400_000;
 /** Ten years: longer than any certificate below it is used. */
 const authorityLifeMs = 3_650 * dayMs;

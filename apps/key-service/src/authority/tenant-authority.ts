@@ -1,9 +1,9 @@
 // A tenant's internal CA and what the gateway needs to serve the tenant: spool keys of both stages and the key of its markers.
 
-import { normalAddress, spoolIdentity, type TenantId } from '@sealpost/core';
+import { type KeyUse, normalAddress, spoolIdentity, type TenantId } from '@sealpost/core';
 import { KeyFault } from '@sealpost/service';
 import { importPublicKey } from '@sealpost/smime';
-import { makePrivateKey, type StoredKey } from '../store/key-store.ts';
+import { makePrivateKey, type NewAlgorithm } from '../store/key-store.ts';
 import {
   type Authority,
   type AuthorityName,
@@ -31,25 +31,28 @@ export function tenantAuthority(tenant: TenantId, stores: AuthorityStores): Auth
   return findAuthority(nameOf(tenant), stores);
 }
 
-/** Makes whatever a configured tenant lacks; returns how many keys were made. */
-export async function provisionTenant(tenant: TenantId, stores: AuthorityStores): Promise<StoredKey[]> {
-  const made: StoredKey[] = [];
-  const { keys } = stores;
-  for (const stage of ['crypto', 'delivery'] as const) {
-    const identity = spoolIdentity(stage);
-    if (keys.versions(tenant, identity, 'spool').length > 0) continue;
-    const privateKey = await makePrivateKey('x25519');
-    made.push(keys.add({ tenant, identity, use: 'spool', privateKey }));
-  }
-  if (keys.versions(tenant, markerIdentity, 'mac').length === 0) {
-    const privateKey = await makePrivateKey('hmac-sha256');
-    made.push(keys.add({ tenant, identity: markerIdentity, use: 'mac', privateKey }));
-  }
-  if (!tenantAuthority(tenant, stores)) {
-    await ensureAuthority(nameOf(tenant), stores);
-    made.push(...keys.versions(tenant, nameOf(tenant).identity, 'ca'));
-  }
-  return made;
+/** A key that every tenant has. */
+export interface TenantKey {
+  readonly identity: string;
+  readonly use: KeyUse;
+  readonly algorithm: NewAlgorithm;
+}
+
+/** What a configured tenant lacks. */
+export function missingKeys(tenant: TenantId, { keys }: AuthorityStores): TenantKey[] {
+  const { identity, algorithm } = nameOf(tenant);
+  const wanted: readonly TenantKey[] = [
+    { identity: spoolIdentity('crypto'), use: 'spool', algorithm: 'x25519' },
+    { identity: spoolIdentity('delivery'), use: 'spool', algorithm: 'x25519' },
+    { identity: markerIdentity, use: 'mac', algorithm: 'hmac-sha256' },
+    { identity, use: 'ca', algorithm },
+  ];
+  return wanted.filter((key) => keys.versions(tenant, key.identity, key.use).length === 0);
+}
+
+export async function makeTenantKey(tenant: TenantId, key: TenantKey, stores: AuthorityStores): Promise<void> {
+  if (key.use === 'ca') await ensureAuthority(nameOf(tenant), stores);
+  else stores.keys.add({ tenant, ...key, privateKey: await makePrivateKey(key.algorithm) });
 }
 
 export interface NewIdentity {

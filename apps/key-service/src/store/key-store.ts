@@ -22,7 +22,7 @@ export interface StoredKey {
 }
 
 /** A private key that is not in the store yet. */
-export interface NewKey {
+interface NewKey {
   readonly tenant: TenantId;
   readonly identity: string;
   readonly use: KeyUse;
