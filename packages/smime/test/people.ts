@@ -17,7 +17,9 @@ export type KeyKind =
   | 'ed448'
   | 'x25519'
   | 'x448'
-  | 'ml-dsa-65';
+  | 'ml-dsa-65'
+  | 'ml-kem-768'
+  | 'slh-dsa-sha2-128f';
 
 export interface Person {
   readonly address: string;
@@ -49,6 +51,10 @@ export function makeKeys(kind: KeyKind): { publicKey: KeyObject; privateKey: Key
       return generateKeyPairSync('x448');
     case 'ml-dsa-65':
       return generateKeyPairSync('ml-dsa-65');
+    case 'ml-kem-768':
+      return generateKeyPairSync('ml-kem-768');
+    case 'slh-dsa-sha2-128f':
+      return generateKeyPairSync('slh-dsa-sha2-128f');
   }
 }
 
@@ -72,8 +78,8 @@ export function person(name: string, kind: KeyKind = 'p256'): Person {
   if (known !== undefined) return known;
   const { publicKey, privateKey } = makeKeys(kind);
   const address = `${name}@example.test`;
-  const encryptOnly = kind === 'x25519' || kind === 'x448';
-  const signOnly = kind.startsWith('ed') || kind.startsWith('ml-dsa');
+  const encryptOnly = kind === 'x25519' || kind === 'x448' || kind === 'ml-kem-768';
+  const signOnly = kind.startsWith('ed') || kind.includes('dsa');
   const certificate = issueCertificate({
     subject: { commonName: name },
     addresses: [address],

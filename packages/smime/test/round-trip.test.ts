@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type CipherName, type Opened, open, type ProtectOptions, protect } from '../src/index.ts';
+import { type CipherName, type Opened, open, openObject, type ProtectOptions, protect } from '../src/index.ts';
 import { readEntity } from '../src/mime/header.ts';
 import { ca, type KeyKind, keysOf, mail, NOW, type Person, person } from './people.ts';
 
@@ -36,7 +36,7 @@ for (const kind of SIGNERS satisfies readonly KeyKind[]) {
   }
 }
 
-const RECIPIENTS = ['rsa', 'p256', 'p384', 'p521', 'brainpool', 'x25519', 'x448'] as const;
+const RECIPIENTS = ['rsa', 'p256', 'p384', 'p521', 'brainpool', 'x25519', 'x448', 'ml-kem-768'] as const;
 const CIPHER_NAMES = ['aes-128-cbc', 'aes-256-cbc', 'aes-128-gcm', 'aes-256-gcm', 'chacha20-poly1305'] as const;
 for (const kind of RECIPIENTS satisfies readonly KeyKind[]) {
   test(`every cipher opens for ${kind}`, async () => {
@@ -208,6 +208,16 @@ test('every failure of decryption looks the same', async () => {
     assert.equal(result.verdict.problem, 'undecryptable');
     assert.equal(result.verdict.layers.length, 1);
   }
+});
+
+test('an SLH-DSA signature verifies', async () => {
+  const { signContent } = await import('../src/cms/sign.ts');
+  const alice = person('alice', 'slh-dsa-sha2-128f');
+  const algorithm = { scheme: 'slh-dsa-sha2-128f', digest: 'sha256' } as const;
+  const request = { certificate: alice.certificate, chain: [], algorithm, signingTime: NOW, opaque: true };
+  const object = await signContent({ ...request, content: [Buffer.from(TEXT)] }, keysOf(alice));
+  const { verdict } = await openObject(Buffer.concat(object), { ...options(), from: alice.address });
+  assert.equal(verdict.verified, true);
 });
 
 test('broken digests and ciphers for reading only are not made', async () => {

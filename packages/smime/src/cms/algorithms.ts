@@ -264,9 +264,11 @@ export const HMACS = new Map<string, DigestName>([
   ['1.2.840.113549.2.11', 'sha512'],
 ]);
 
+export const HKDF_SHA256 = '1.2.840.113549.1.9.16.3.28';
+
 /** Key derivation of KEM recipients (RFC 9629; HKDF identifiers of RFC 8619). */
 export const HKDFS = new Map<string, DigestName>([
-  ['1.2.840.113549.1.9.16.3.28', 'sha256'],
+  [HKDF_SHA256, 'sha256'],
   ['1.2.840.113549.1.9.16.3.29', 'sha384'],
   ['1.2.840.113549.1.9.16.3.30', 'sha512'],
 ]);

@@ -7,6 +7,7 @@ import { integer, octetString, oid, sequence, setOf } from '../pki/der-write.ts'
 import { writeAgreement } from './agreement.ts';
 import { CIPHERS, type CipherName, type DigestName } from './algorithms.ts';
 import { ContentEncryption } from './content-cipher.ts';
+import { writeEncapsulation } from './encapsulation.ts';
 import { writeIssuerSerial } from './identifier.ts';
 import { CONTENT_TYPE } from './oids.ts';
 import { elementHeader, lengthOf } from './pieces.ts';
@@ -66,13 +67,18 @@ function headers(parts: readonly Buffer[], rest: number, authenticated: boolean)
   return [outer, type, wrapped, enveloped, ...parts];
 }
 
-/** RFC 5652 §6.1: 0 when every recipient is a key transport by issuer and serial number; RFC 5083 §2.1: always 0. */
+/**
+ * RFC 5652 §6.1: 3 with a recipient of another kind, 0 when every one is a key transport by issuer and serial number.
+ * RFC 5083 §2.1: always 0.
+ */
 function version(infos: readonly Buffer[], authenticated: boolean): number {
-  return authenticated || infos.every((info) => info[0] === TAG.sequence) ? 0 : 2;
+  if (authenticated || infos.every((info) => info[0] === TAG.sequence)) return 0;
+  return infos.some((info) => info[0] === context(4, true)) ? 3 : 2;
 }
 
 function recipientInfo(certificate: Certificate, contentKey: Buffer, oaep: DigestName | undefined): Buffer {
   const key = certificate.publicKey;
+  if (certificate.keyAlgorithm === 'ml-kem') return writeEncapsulation(certificate, contentKey);
   if (key.asymmetricKeyType !== 'rsa') return writeAgreement(certificate, contentKey);
   const digest = certificate.keyAlgorithm === 'rsa-oaep' ? (oaep ?? 'sha256') : oaep;
   const { algorithm, encryptedKey } =

@@ -1,18 +1,11 @@
 // One RecipientInfo opened with one private key: the operation behind the key port, wherever the key lives.
-import { createPublicKey, decapsulate, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { Certificate } from '../pki/certificate.ts';
 import { openAgreement } from './agreement.ts';
-import { HKDFS, KEY_TRANSPORT, wrapOf } from './algorithms.ts';
-import { toDefinite } from './ber.ts';
+import { KEY_TRANSPORT } from './algorithms.ts';
+import { openEncapsulation } from './encapsulation.ts';
 import { type CertificateId, identifies } from './identifier.ts';
-import { encapsulatedKek, keyInfoSpellings, unwrapKey } from './key-wrap.ts';
-import {
-  isFor,
-  type KeyEncapsulation,
-  type KeyTransport,
-  type RecipientInfo,
-  readRecipientBytes,
-} from './recipient-info.ts';
+import { isFor, type KeyTransport, type RecipientInfo, readRecipientBytes } from './recipient-info.ts';
 import { decryptOaep, decryptPkcs1 } from './rsa-transport.ts';
 
 /**
@@ -67,17 +60,4 @@ function openTransport(key: KeyObject, info: KeyTransport, keyLength: number): B
   if (key.asymmetricKeyType !== 'rsa') return undefined;
   if (info.algorithm.oid === KEY_TRANSPORT.rsa) return decryptPkcs1(key, info.encryptedKey, keyLength);
   return info.algorithm.oid === KEY_TRANSPORT.oaep ? decryptOaep(key, info.algorithm, info.encryptedKey) : undefined;
-}
-
-function openEncapsulation(key: KeyObject, info: KeyEncapsulation): Buffer | undefined {
-  const digest = HKDFS.get(info.kdf.oid);
-  const wrap = wrapOf(info.wrap.oid);
-  if (digest === undefined || wrap === undefined || info.kekLength !== wrap.keyLength) return undefined;
-  const secret = decapsulate(key, info.ciphertext);
-  const ukm = info.userKeyingMaterial === undefined ? undefined : toDefinite(info.userKeyingMaterial);
-  for (const spelling of keyInfoSpellings(info.wrap)) {
-    const opened = unwrapKey(wrap, encapsulatedKek(digest, secret, spelling, info.kekLength, ukm), info.encryptedKey);
-    if (opened !== undefined) return opened;
-  }
-  return undefined;
 }

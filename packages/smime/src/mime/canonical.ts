@@ -9,11 +9,10 @@ import { readMultipart } from './multipart.ts';
 import { decodeTransfer, encodeBase64, encodeQuotedPrintable } from './transfer.ts';
 
 const LF = 0x0a;
-const CR = 0x0d;
 const CRLF = Buffer.from('\r\n');
 
 /** Bare LF and bare CR become CRLF; the same buffer when nothing had to change. */
-function toCrlf(bytes: Buffer): Buffer {
+export function toCrlf(bytes: Buffer): Buffer {
   if (scanLineEnds(bytes).safe) return bytes;
   return Buffer.from(bytes.toString('latin1').replace(/\r\n|\r|\n/g, '\r\n'), 'latin1');
 }

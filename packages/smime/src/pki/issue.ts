@@ -170,8 +170,9 @@ function keyUsages(profile: CertificateProfile, keyType: string): KeyUsage[] {
   if (profile === 'ca') return ['keyCertSign', 'cRLSign'];
   if (profile === 'tls-client' || profile === 'tls-server' || profile === 'ticket') return ['digitalSignature'];
   const agrees = keyType === 'ec' || keyType === 'x25519' || keyType === 'x448';
-  const encrypts: KeyUsage[] = agrees ? ['keyAgreement'] : keyType === 'rsa' ? ['keyEncipherment'] : [];
-  const signs: KeyUsage[] = keyType === 'x25519' || keyType === 'x448' ? [] : ['digitalSignature'];
+  const encapsulates = keyType === 'rsa' || keyType.startsWith('ml-kem');
+  const encrypts: KeyUsage[] = agrees ? ['keyAgreement'] : encapsulates ? ['keyEncipherment'] : [];
+  const signs: KeyUsage[] = /^(x25519|x448|ml-kem.*)$/.test(keyType) ? [] : ['digitalSignature'];
   const usages: KeyUsage[] = [
     ...(profile === 'smime-encrypt' ? [] : signs),
     ...(profile === 'smime-sign' ? [] : encrypts),
