@@ -167,15 +167,28 @@ test('keys, certificates and the log survive SIGKILL in the middle of work, and 
       }
     }),
   );
-  while (leased.length < 50) await wait(5);
+  const added: string[] = [];
+  const adding = (async () => {
+    for (let at = 0; !isOver; at++) {
+      const address = `person-${at}@alpha.test`;
+      await operator.call('identity-add', { address, algorithm: 'p-256' }).then(
+        () => added.push(address),
+        () => undefined,
+      );
+    }
+  })();
+  while (leased.length < 50 || added.length < 10) await wait(5);
   await service.end('SIGKILL');
   isOver = true;
-  await work;
+  await Promise.all([work, adding]);
 
   await service.start();
   const log = readFileSync(service.config.keyServer.audit.file, 'utf8');
   for (const leaseId of leased) assert.ok(log.includes(leaseId));
   assert.deepEqual(await operator.call('identity-show', { address: 'alice@alpha.test' }), before);
+  const { identities } = await operator.call('identity-list', {});
+  for (const address of added) assert.ok(identities.some((identity) => identity.address === address));
+  for (const { address, certificates } of identities) assert.equal(certificates.length, 2, address);
   const restarted = service.as('crypto-worker', 'after');
   const { ticket, envelope } = ticketFor(await service.as('ingress', 'after').ticketSigner());
   assert.equal((await restarted.lease(keyId, { ticket, envelope })).privateKey.asymmetricKeyType, 'ec');

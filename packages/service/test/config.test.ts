@@ -97,6 +97,14 @@ test('contradictions between sections are told', () => {
   ]);
 });
 
+test('a tenant cannot take the name under which the key service keeps its own', () => {
+  assert.ok(
+    problemsWith({ 'tenants.0.id': 'installation' }).includes(
+      'tenants[0].id: must not be "installation", which is reserved',
+    ),
+  );
+});
+
 test('a value is never repeated: it could be a secret in the wrong place', () => {
   const secret = 'hunter2-hunter2';
   for (const path of ['redis.port', 'redis.host', 'redis.passwordFile', 'log.level', 'egress', 'keyService.url']) {

@@ -12,7 +12,7 @@ import type { Records } from './records.ts';
 export type NewAlgorithm = 'rsa-2048' | 'rsa-3072' | 'p-256' | 'ed25519' | 'x25519' | 'hmac-sha256';
 
 /** A key version without its secret. */
-export interface StoredKey {
+interface StoredKey {
   readonly keyId: KeyId;
   readonly name: KeyName;
   readonly algorithm: string;

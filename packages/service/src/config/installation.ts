@@ -59,6 +59,7 @@ export function crossCheck(config: Installation): Problem[] {
       })),
     ),
     ...unknownTenants(config),
+    ...reservedTenants(config),
     ...foreignDomains(config),
   ];
 }
@@ -72,6 +73,17 @@ function repeated(names: readonly Named[]): Problem[] {
   return names
     .filter(({ value }, at) => names.findIndex((other) => other.value === value) < at)
     .map(({ path }) => ({ path, text: 'is used twice; it must be unique' }));
+}
+
+/** Under this name the key service keeps what belongs to no tenant: its own CA above all. */
+const reservedTenant = 'installation';
+
+function reservedTenants({ tenants }: Installation): Problem[] {
+  return tenants.flatMap(({ id }, at) =>
+    id === reservedTenant
+      ? [{ path: `tenants[${at}].id`, text: `must not be "${reservedTenant}", which is reserved` }]
+      : [],
+  );
 }
 
 function unknownTenants({ tenants, ingress }: Installation): Problem[] {
