@@ -1,0 +1,48 @@
+// What the fuzzing thread and the one that watches it tell each other.
+
+import type { CoverageSummary } from './coverage.ts';
+
+export interface Order {
+  readonly target: string;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly replay?: Uint8Array;
+  /** Two integers: count of executions, octets of the input that runs. */
+  readonly state: SharedArrayBuffer;
+  /** The input that runs. */
+  readonly input: SharedArrayBuffer;
+}
+
+interface Memory {
+  readonly rss: number;
+  readonly heapUsed: number;
+  readonly external: number;
+}
+
+export interface Report {
+  readonly target: string;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly executions: number;
+  readonly perSecond: number;
+  /** Processor time of the slowest execution. */
+  readonly slowestMs: number;
+  /** Inputs that reached new code, seeds included. */
+  readonly corpus: number;
+  readonly corpusBytes: number;
+  /** By room of the engine, and `all`. */
+  readonly coverage: Readonly<Record<string, CoverageSummary>>;
+  /** In octets after a full collection: when everything was warm, and at the end. */
+  readonly memory: { readonly start: Memory; readonly end: Memory };
+  readonly findings: readonly string[];
+}
+
+export interface Finding {
+  readonly kind: string;
+  readonly stack: string;
+  readonly input: Uint8Array;
+}
+
+export type Message =
+  | { readonly kind: 'progress' | 'done'; readonly report: Report }
+  | { readonly kind: 'finding'; readonly finding: Finding };
