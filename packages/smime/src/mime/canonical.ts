@@ -46,7 +46,7 @@ export function isLineSafe(bytes: Buffer): boolean {
  */
 export function sevenBitEntity(fields: readonly HeaderField[], body: Buffer): Buffer[] {
   const described = fields.some((field) => field.name === 'content-type') ? [] : [implicitType(body)];
-  if (isSevenBitSafe(body)) return [...described, ...fields.map((field) => withLineEnd(toCrlf(field.raw))), CRLF, body];
+  if (isSevenBitSafe(body)) return [...described, ...fields.map((field) => fieldLines(field.raw)), CRLF, body];
   const pieces = reencode({ fields, body, raw: body }, 0);
   return [...described, ...pieces];
 }
@@ -116,7 +116,7 @@ function header(fields: readonly HeaderField[], encoding: string): Buffer {
   const lines: Buffer[] = [];
   let placed = false;
   for (const field of fields) {
-    if (field.name !== 'content-transfer-encoding') lines.push(withLineEnd(toCrlf(field.raw)));
+    if (field.name !== 'content-transfer-encoding') lines.push(fieldLines(field.raw));
     else if (!placed) {
       placed = true;
       lines.push(line);
@@ -126,9 +126,14 @@ function header(fields: readonly HeaderField[], encoding: string): Buffer {
   return Buffer.concat([...lines, CRLF]);
 }
 
-/** The last field of an entity without an empty line may lack its line end. */
-function withLineEnd(raw: Buffer): Buffer {
-  return raw.at(-1) === LF ? raw : Buffer.concat([raw, CRLF]);
+/**
+ * A field with CRLF at the end of each line, also of the last one of an entity without an empty line. A bare CR ends no
+ * line of a header: made one, it would begin a field that nobody wrote.
+ */
+function fieldLines(raw: Buffer): Buffer {
+  if (raw.at(-1) === LF && isLineSafe(raw)) return raw;
+  const text = raw.toString('latin1').replace(/(?<!\r)\n/g, '\r\n');
+  return Buffer.from(`${text.replace(/\r\n$/, '').replace(/\0|\r(?!\n)/g, ' ')}\r\n`, 'latin1');
 }
 
 /** Content type of an entity, the default of RFC 2045 §5.2 when there is none. */
