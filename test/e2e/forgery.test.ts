@@ -278,6 +278,9 @@ test('a worker’s stolen credential gets no key that its tickets do not justify
     return openMessage(await blobOf(attacker, id), context, await worker.spoolPrivateKey(keyId)).envelope;
   };
   const [fromAlice, toAlice] = [await opened(outbound), await opened(inbound)];
+  // The hash in a ticket must not confirm whom somebody guesses.
+  assert.ok(Buffer.from(fromAlice.salt, 'base64url').length >= 16);
+  assert.notEqual(fromAlice.salt, toAlice.salt);
 
   const ask = async (
     identity: string,
