@@ -197,6 +197,8 @@ test('quarantined mail put back without a release stays unprotected and undelive
   };
   assert.equal(await again(async () => undefined), 'message-malformed');
   assert.equal(await again(() => attacker.blobs.remove(`plan-${loot.aside}`)), 'message-malformed');
+  // The older of two genuine plans of one message is one that a worker made for it.
+  assert.equal(await again(() => attacker.blobs.put(`plan-${loot.aside}`, loot.plan)), 'message-malformed');
   assert.equal(await again(() => attacker.blobs.put(`plan-${loot.aside}`, loot.otherPlan)), 'ticket-invalid');
 });
 
