@@ -45,7 +45,7 @@ export interface OpenReport {
   readonly layers: readonly ReturnType<typeof describeLayer>[];
   readonly from: Verdict['from'];
   readonly weaknesses: Verdict['weaknesses'];
-  /** Hex; absent when there is no content. */
+  /** Hex, of what `--out` gets. Of a bare object also when something further inside did not open. */
   readonly contentSha256?: string;
   /** `not-protected`: neither S/MIME nor a message with S/MIME in it. */
   readonly error?: { readonly code: SmimeErrorCode | 'not-protected' };
@@ -54,14 +54,15 @@ export interface OpenReport {
 /** Throws UsageError for files that cannot be read. */
 export async function openFile(flags: OpenFlags): Promise<OpenReport> {
   const bytes = readInput(flags.in);
-  const content = new Content(flags.out !== undefined);
-  const options = { ...openOptions(flags), onContent: (octets: Buffer) => content.show(octets) };
-  if (flags.content === undefined && !isObject(bytes)) return reported(await open(bytes, options), content, flags);
   const detached = flags.content === undefined ? undefined : readInput(flags.content);
-  const result = await openObject(bytes, options, detached);
-  // What a bare object holds is its own content, however much more is inside that.
-  if (result.kind === 'opened') content.show(result.content);
-  return reported(result, content, flags);
+  const isBare = detached !== undefined || isObject(bytes);
+  const content = new Content(isBare ? 'outermost' : 'innermost', flags.out !== undefined);
+  const options = { ...openOptions(flags), onContent: (octets: Buffer) => content.show(octets) };
+  const result = isBare ? await openObject(bytes, options, detached) : await open(bytes, options);
+  if (result.kind === 'opened' && flags.out !== undefined && content.octets !== undefined) {
+    writeOutput(flags.out, content.octets);
+  }
+  return reported(result, isBare || result.kind === 'opened' ? content.sha256 : undefined);
 }
 
 function openOptions(flags: OpenFlags): OpenOptions {
@@ -93,10 +94,11 @@ function readHex(file: string): Buffer {
   return Buffer.from(digits, 'hex');
 }
 
-function reported(result: Opened | OpenedObject, content: Content, { out }: OpenFlags): OpenReport {
+function reported(result: Opened | OpenedObject, contentSha256: string | undefined): OpenReport {
   if (result.kind === 'plain') return { ...nothing, error: { code: 'not-protected' } };
   const { verified, encrypted, signed, problem, layers, from, weaknesses } = result.verdict;
-  const facts = {
+  return {
+    ok: result.kind === 'opened',
     verified,
     encrypted,
     signed,
@@ -104,11 +106,10 @@ function reported(result: Opened | OpenedObject, content: Content, { out }: Open
     layers: layers.map(describeLayer),
     from,
     weaknesses,
+    ...(contentSha256 === undefined ? {} : { contentSha256 }),
+    ...(result.kind === 'broken' ? { error: result.error } : {}),
+    ...(result.kind === 'undecryptable' ? { error: { code: 'undecryptable' } } : {}),
   };
-  if (result.kind === 'broken') return { ok: false, ...facts, error: result.error };
-  if (result.kind === 'undecryptable') return { ok: false, ...facts, error: { code: 'undecryptable' } };
-  if (out !== undefined && content.octets !== undefined) writeOutput(out, content.octets);
-  return { ok: true, ...facts, ...(content.sha256 === undefined ? {} : { contentSha256: content.sha256 }) };
 }
 
 const nothing = {
@@ -121,17 +122,21 @@ const nothing = {
   weaknesses: [],
 } as const;
 
-/** The content seen last; its octets only when they will be written. */
+/** The content of one layer: hashed, and kept only when it will be written. */
 class Content {
+  readonly #layer: 'outermost' | 'innermost';
   readonly #keeps: boolean;
   octets: Buffer | undefined;
   sha256: string | undefined;
 
-  constructor(keeps: boolean) {
+  constructor(layer: 'outermost' | 'innermost', keeps: boolean) {
+    this.#layer = layer;
     this.#keeps = keeps;
   }
 
+  /** Called for each layer from the outside in. */
   show(octets: Buffer): void {
+    if (this.#layer === 'outermost' && this.sha256 !== undefined) return;
     this.sha256 = createHash('sha256').update(octets).digest('hex');
     if (this.#keeps) this.octets = Buffer.from(octets);
   }
