@@ -1,6 +1,5 @@
 // `sealpost smime open`: from the flags to the engine, and from its verdict to what is printed.
 
-import { createHash } from 'node:crypto';
 import {
   isObject,
   localKeys,
@@ -16,7 +15,7 @@ import {
 import { parsedFile } from '../arguments.ts';
 import { readInput } from '../read-input.ts';
 import { UsageError } from '../usage-error.ts';
-import { writeOutput } from '../write-output.ts';
+import { ContentSink } from './content-sink.ts';
 import { describeLayer } from './describe.ts';
 import { type HolderFlags, readCertificates, readHolders, readPassword } from './holders.ts';
 
@@ -56,13 +55,15 @@ export async function openFile(flags: OpenFlags): Promise<OpenReport> {
   const bytes = readInput(flags.in);
   const detached = flags.content === undefined ? undefined : readInput(flags.content);
   const isBare = detached !== undefined || isObject(bytes);
-  const content = new Content(isBare ? 'outermost' : 'innermost', flags.out !== undefined);
+  const content = new ContentSink(isBare ? 'outermost' : 'innermost', flags.out);
   const options = { ...openOptions(flags), onContent: (octets: Buffer) => content.show(octets) };
-  const result = isBare ? await openObject(bytes, options, detached) : await open(bytes, options);
-  if (result.kind === 'opened' && flags.out !== undefined && content.octets !== undefined) {
-    writeOutput(flags.out, content.octets);
+  try {
+    const result = isBare ? await openObject(bytes, options, detached) : await open(bytes, options);
+    if (result.kind === 'opened') content.release();
+    return reported(result, isBare || result.kind === 'opened' ? content.sha256 : undefined);
+  } finally {
+    content.discard();
   }
-  return reported(result, isBare || result.kind === 'opened' ? content.sha256 : undefined);
 }
 
 function openOptions(flags: OpenFlags): OpenOptions {
@@ -121,23 +122,3 @@ const nothing = {
   from: { match: false },
   weaknesses: [],
 } as const;
-
-/** The content of one layer: hashed, and kept only when it will be written. */
-class Content {
-  readonly #layer: 'outermost' | 'innermost';
-  readonly #keeps: boolean;
-  octets: Buffer | undefined;
-  sha256: string | undefined;
-
-  constructor(layer: 'outermost' | 'innermost', keeps: boolean) {
-    this.#layer = layer;
-    this.#keeps = keeps;
-  }
-
-  /** Called for each layer from the outside in. */
-  show(octets: Buffer): void {
-    if (this.#layer === 'outermost' && this.sha256 !== undefined) return;
-    this.sha256 = createHash('sha256').update(octets).digest('hex');
-    if (this.#keeps) this.octets = Buffer.from(octets);
-  }
-}
