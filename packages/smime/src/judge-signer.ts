@@ -62,21 +62,40 @@ function integrityOf({ problem }: CheckedSigner): SignerVerdict['integrity'] {
   return problem === 'no-certificate' || problem === 'unknown-algorithm' ? 'unchecked' : 'broken';
 }
 
+/** The last good path of a leaf: those who write today wrote yesterday. */
+const goodPaths = new WeakMap<Certificate, GoodPath>();
+
+type GoodPath = Extract<PathResult, { ok: true }>;
+
 function pathOf(
   certificate: Certificate | undefined,
   carried: readonly Certificate[],
   options: TrustOptions,
 ): PathResult | undefined {
   if (certificate === undefined) return undefined;
-  const { trust, at, intermediates = [], crls } = options;
-  return validatePath({
+  const { trust, at, crls } = options;
+  const intermediates = [...carried, ...(options.intermediates ?? [])];
+  const known = crls === undefined ? goodPaths.get(certificate) : undefined;
+  if (known !== undefined && stillHolds(known, intermediates, options)) return known;
+  const purpose = 'smime-sign';
+  const result = validatePath({
     leaf: certificate,
-    intermediates: [...carried, ...intermediates],
+    intermediates,
     trust,
     at,
-    purpose: 'smime-sign',
+    purpose,
     ...(crls === undefined ? {} : { crls }),
   });
+  if (result.ok && crls === undefined && result.weaknesses.length === 0) goodPaths.set(certificate, result);
+  return result;
+}
+
+/** Without revocation a path depends on its certificates, on their being given, on the trust in the last, and on the time. */
+function stillHolds({ path }: GoodPath, given: readonly Certificate[], { trust, at }: TrustOptions): boolean {
+  const anchor = path.at(-1);
+  const isGiven = path.slice(1, -1).every((certificate) => given.includes(certificate));
+  const isValid = path.every(({ notBefore, notAfter }) => notBefore <= at && at <= notAfter);
+  return anchor !== undefined && trust.includes(anchor) && isGiven && isValid;
 }
 
 /** Every From address must be among those of the certificate; none at all matches nothing. */

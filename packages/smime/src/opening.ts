@@ -189,7 +189,7 @@ export class Opening {
   }
 
   #carry(signed: SignedData): void {
-    this.#carried = [...this.#carried, ...carriedCertificates(signed)];
+    this.#carried = [...carriedCertificates(signed), ...this.#carried];
   }
 
   #check(signed: SignedData, content: SignedContent): CheckedSigner[] {

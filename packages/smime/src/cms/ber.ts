@@ -12,6 +12,40 @@ export interface BerNode extends DerNode {
   readonly indefinite: boolean;
 }
 
+/** Views are made when they are asked for: most elements of a message are passed over or looked at once. */
+class Element implements BerNode {
+  readonly tag: number;
+  readonly indefinite: boolean;
+  readonly #buffer: Buffer;
+  readonly #start: number;
+  readonly #contentStart: number;
+  readonly #contentEnd: number;
+
+  constructor(buffer: Buffer, start: number, header: Header, contentEnd: number) {
+    this.tag = header.tag;
+    this.indefinite = header.length === -1;
+    this.#buffer = buffer;
+    this.#start = start;
+    this.#contentStart = header.contentStart;
+    this.#contentEnd = contentEnd;
+  }
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(this.#start, this.#contentEnd + (this.indefinite ? END_OCTETS : 0));
+  }
+
+  get content(): Buffer {
+    return this.#buffer.subarray(this.#contentStart, this.#contentEnd);
+  }
+
+  cursor(): BerCursor {
+    return new BerCursor(this.#buffer, this.#contentStart, this.#contentEnd);
+  }
+}
+
+/** End-of-contents octets behind an indefinite element. */
+const END_OCTETS = 2;
+
 function malformed(): never {
   throw new SmimeError('malformed-cms');
 }
@@ -23,71 +57,78 @@ interface Header {
   readonly length: number;
 }
 
-function readHeader(buffer: Buffer, start: number): Header {
-  const tag = buffer[start];
-  const first = buffer[start + 1];
+/** Reads identifier and length octets; `limit` is where the surrounding element ends. */
+function readHeader(buffer: Buffer, start: number, limit: number): Header {
+  if (start + 2 > limit) return malformed();
+  const tag = buffer[start] ?? malformed();
+  const first = buffer[start + 1] ?? malformed();
   // Tag numbers above 30 appear nowhere in CMS.
-  if (tag === undefined || first === undefined || (tag & 0x1f) === 0x1f) return malformed();
+  if ((tag & 0x1f) === 0x1f) return malformed();
   if (first < 0x80) return { tag, contentStart: start + 2, length: first };
   if (first === 0x80) return (tag & CONSTRUCTED) === 0 ? malformed() : { tag, contentStart: start + 2, length: -1 };
   const octets = first & 0x7f;
-  if (octets > 8) return malformed();
+  const contentStart = start + 2 + octets;
+  if (octets > 8 || contentStart > limit) return malformed();
   let length = 0;
-  for (let i = 0; i < octets; i++) length = length * 256 + (buffer[start + 2 + i] ?? malformed());
-  return { tag, contentStart: start + 2 + octets, length };
+  for (let at = start + 2; at < contentStart; at++) length = length * 256 + (buffer[at] ?? malformed());
+  return { tag, contentStart, length };
 }
 
 /** Offset of the end-of-contents octets that close an indefinite element. Iterative; bounded depth. */
-function findEnd(buffer: Buffer, contentStart: number): number {
+function findEnd(buffer: Buffer, contentStart: number, limit: number): number {
   let open = 1;
   let at = contentStart;
   for (;;) {
+    if (at + END_OCTETS > limit) malformed();
     if (buffer[at] === 0 && buffer[at + 1] === 0) {
       open -= 1;
       if (open === 0) return at;
-      at += 2;
+      at += END_OCTETS;
       continue;
     }
-    const header = readHeader(buffer, at);
+    const header = readHeader(buffer, at, limit);
     at = header.contentStart;
     if (header.length === -1) {
       open += 1;
       if (open > MAX_BER_DEPTH) malformed();
     } else at += header.length;
-    if (at > buffer.length) malformed();
   }
 }
 
 /** Reads siblings one after the other. Throws SmimeError `malformed-cms`. */
 export class BerCursor {
   readonly #buffer: Buffer;
-  #offset = 0;
+  readonly #end: number;
+  #offset: number;
 
-  constructor(content: Buffer) {
-    this.#buffer = content;
+  /** Reads what lies between two offsets of the buffer. */
+  constructor(buffer: Buffer, start = 0, end = buffer.length) {
+    this.#buffer = buffer;
+    this.#offset = start;
+    this.#end = end;
   }
 
   get done(): boolean {
-    return this.#offset >= this.#buffer.length;
+    return this.#offset >= this.#end;
   }
 
   /** Identifier octet of the next element, or -1 at the end. */
   get peek(): number {
-    return this.#buffer[this.#offset] ?? -1;
+    return this.done ? -1 : (this.#buffer[this.#offset] ?? -1);
   }
 
   next(tag?: number): BerNode {
     const buffer = this.#buffer;
     const start = this.#offset;
-    const header = readHeader(buffer, start);
+    const limit = this.#end;
+    const header = readHeader(buffer, start, limit);
     if (tag !== undefined && header.tag !== tag) malformed();
     const indefinite = header.length === -1;
-    const contentEnd = indefinite ? findEnd(buffer, header.contentStart) : header.contentStart + header.length;
-    const end = indefinite ? contentEnd + 2 : contentEnd;
-    if (end > buffer.length) malformed();
+    const contentEnd = indefinite ? findEnd(buffer, header.contentStart, limit) : header.contentStart + header.length;
+    const end = indefinite ? contentEnd + END_OCTETS : contentEnd;
+    if (end > limit) malformed();
     this.#offset = end;
-    const content = buffer.subarray(header.contentStart, contentEnd);
-    return { tag: header.tag, bytes: buffer.subarray(start, end), content, indefinite };
+    return new Element(buffer, start, header, contentEnd);
   }
 
   optional(tag: number): BerNode | undefined {
@@ -110,7 +151,7 @@ export class BerCursor {
 /** Cursor over the children of a constructed element. */
 export function enterBer(node: DerNode): BerCursor {
   if ((node.tag & CONSTRUCTED) === 0) malformed();
-  return new BerCursor(node.content);
+  return node instanceof Element ? node.cursor() : new BerCursor(node.content);
 }
 
 /** Children of a constructed element, at most `limit`; more is SmimeError `limit-exceeded`. */

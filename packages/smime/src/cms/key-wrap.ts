@@ -1,5 +1,5 @@
 // Key wrap and the key derivations around it: AES-KW (RFC 3394), 3DES wrap (RFC 3217), X9.63 (RFC 5753 §7.2), HKDF.
-import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, hkdfSync } from 'node:crypto';
 import { algorithmIdentifier, explicit, integer, NULL, octetString, sequence } from '../pki/der-write.ts';
 import type { AgreementScheme, DigestName, WrapAlgorithm } from './algorithms.ts';
 import type { AlgorithmId } from './signed-data.ts';
@@ -37,7 +37,7 @@ function x963(digest: DigestName, secret: Buffer, info: Buffer, length: number):
   const counter = Buffer.alloc(4);
   for (let have = 0; have < length; ) {
     counter.writeUInt32BE(blocks.length + 1);
-    const block = createHash(digest).update(secret).update(counter).update(info).digest();
+    const block = hash(digest, Buffer.concat([secret, counter, info]), 'buffer');
     blocks.push(block);
     have += block.length;
   }

@@ -48,13 +48,12 @@ export interface SignedContent {
 /** Certificates with the same name tried for one signer: a second one is an attack or a reissued key. */
 const MAX_CANDIDATES = 4;
 
-/** Checks every signer. `known` are certificates from elsewhere, for messages that carry none. */
+/** Checks every signer. `certificates` are those of the message and those known from elsewhere. */
 export function checkSigners(
   signed: SignedData,
   content: SignedContent,
-  known: readonly Certificate[],
+  certificates: readonly Certificate[],
 ): CheckedSigner[] {
-  const certificates = [...carriedCertificates(signed), ...known];
   const digests = new ContentDigests(content.octets);
   return signed.signers.map((signer) => {
     if (signer === undefined) return { problem: 'malformed', capabilities: [], overLineFeeds: false };
@@ -75,8 +74,7 @@ export function checkSigners(
 export function carriedCertificates(signed: SignedData): Certificate[] {
   return signed.certificates.flatMap((der) => {
     try {
-      // A copy: the parsed certificate may outlive the message, and must not keep it in memory.
-      return [certificateFromDer(Buffer.from(der))];
+      return [certificateFromDer(der)];
     } catch {
       return [];
     }

@@ -140,8 +140,14 @@ function fieldLines(raw: Buffer): Buffer {
   return Buffer.from(`${text}\r\n`, 'latin1');
 }
 
+/** Parsed types by their field: a message is asked for its type by each step that looks at it. */
+const types = new WeakMap<HeaderField, ParameterizedValue>();
+
 /** Content type of an entity, the default of RFC 2045 §5.2 when there is none. */
 export function typeOf(fields: readonly HeaderField[]): ParameterizedValue {
-  const value = firstValue(fields, 'content-type');
-  return value === undefined ? DEFAULT_TYPE : parseParameterized(value);
+  const field = fields.find(({ name }) => name === 'content-type');
+  if (field === undefined) return DEFAULT_TYPE;
+  const type = types.get(field) ?? parseParameterized(field.value);
+  types.set(field, type);
+  return type;
 }

@@ -22,7 +22,8 @@ export interface Entity {
 
 const LF = 0x0a;
 const CR = 0x0d;
-const NAME = /^([!-9;-~]+)[ \t]*:/;
+const COLON = 0x3a;
+const NAME = /^([!-9;-~]+)[ \t]*:$/;
 
 /** Reads the fields in front of the body. Throws SmimeError `limit-exceeded`. */
 export function readHeaders(message: Buffer): HeaderField[] {
@@ -49,7 +50,7 @@ function scanHeader(bytes: Buffer): { fields: HeaderField[]; bodyOffset: number 
     if (bytes[start] === CR && bytes[start + 1] === LF) return { fields, bodyOffset: start + 2 };
     const end = endOfField(bytes, start);
     if (end > MAX_HEADER_BYTES || fields.length === MAX_HEADER_FIELDS) throw new SmimeError('limit-exceeded');
-    fields.push(readField(bytes.subarray(start, end)));
+    fields.push(new Field(bytes.subarray(start, end)));
     start = end;
   }
   return { fields, bodyOffset: bytes.length };
@@ -67,15 +68,28 @@ function endOfField(bytes: Buffer, start: number): number {
   }
 }
 
-function readField(raw: Buffer): HeaderField {
-  const text = raw.toString('utf8');
-  const match = NAME.exec(text);
-  if (match === null) return { name: '', raw, value: text.trim() };
-  const value = text
-    .slice(match[0].length)
-    .replace(/\r?\n(?=[ \t])/g, '')
-    .trim();
-  return { name: (match[1] ?? '').toLowerCase(), raw, value };
+/** The value is read when it is asked for: of most fields nobody wants more than the name. */
+class Field implements HeaderField {
+  readonly name: string;
+  readonly raw: Buffer;
+  readonly #valueStart: number;
+  #value: string | undefined;
+
+  constructor(raw: Buffer) {
+    const colon = raw.indexOf(COLON);
+    const match = NAME.exec(raw.toString('latin1', 0, colon + 1));
+    this.name = match?.[1]?.toLowerCase() ?? '';
+    this.raw = raw;
+    this.#valueStart = match === null ? 0 : colon + 1;
+  }
+
+  get value(): string {
+    this.#value ??= this.raw
+      .toString('utf8', this.#valueStart)
+      .replace(/\r?\n(?=[ \t])/g, '')
+      .trim();
+    return this.#value;
+  }
 }
 
 /** Value of the first field of that name. */

@@ -1,10 +1,9 @@
 // One X.509 certificate (RFC 5280 §4.1), parsed once and immutable. What every message needs is decoded at parse time;
 // the key object and the printable names when first asked for. The same bytes give the same object while it is in
 // the cache, so imported keys and checked signatures are kept between messages.
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { SmimeError } from '../errors.ts';
 import {
-  asBuffer,
   children,
   context,
   DerCursor,
@@ -259,14 +258,18 @@ const cache = new Map<string, Certificate>();
 /** A certificate from exactly its DER. Throws SmimeError `malformed-certificate` or `limit-exceeded`. */
 export function certificateFromDer(der: Uint8Array): Certificate {
   if (der.length > MAX_CERTIFICATE_BYTES) throw new SmimeError('limit-exceeded');
-  const fingerprint = createHash('sha256').update(der).digest('hex');
+  const fingerprint = hash('sha256', der);
   const known = cache.get(fingerprint);
   if (known !== undefined) {
     cache.delete(fingerprint);
     cache.set(fingerprint, known);
     return known;
   }
-  const certificate = parse(Buffer.from(asBuffer(der)), fingerprint);
+  // A copy, for the parsed certificate outlives the message that it came with; and not from Node's pool, of which each
+  // would keep a whole slab (64 KiB).
+  const own = Buffer.allocUnsafeSlow(der.length);
+  own.set(der);
+  const certificate = parse(own, fingerprint);
   if (der.length <= MAX_CACHED_BYTES) cache.set(fingerprint, certificate);
   if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
   return certificate;

@@ -70,7 +70,8 @@ export function oid(dotted: string): Buffer {
     for (let left = arc >> 7n; left > 0n; left >>= 7n) septets.unshift(Number(left & 0x7fn) | 0x80);
     bytes.push(...septets);
   }
-  const encoded = tlv(TAG.oid, Buffer.from(bytes));
+  // Not from Node's pool: what is kept would keep a whole slab of it.
+  const encoded = Buffer.from(Uint8Array.of(...header(TAG.oid, bytes.length), ...bytes).buffer);
   if (oids.size < 512) oids.set(dotted, encoded);
   return encoded;
 }
