@@ -8,9 +8,8 @@ import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { codeOf } from '@sealpost/core';
 import { temporaryDirectory } from '@sealpost/testkit';
-import { type AuditEntry, chainStart } from '../src/audit/chain.ts';
+import { type AuditEntry, chainStart, holdsHead, readLog } from '@sealpost/service';
 import { type Journal, openJournal } from '../src/audit/journal.ts';
-import { holdsHead, readLog } from '../src/audit/read-log.ts';
 import { fileSink, type Sink } from '../src/audit/sink.ts';
 
 const entry = (message: string): AuditEntry => ({
@@ -88,11 +87,25 @@ test('a line that a crash cut short, or blocks it left empty, end the log before
   const file = join(directory.path, 'audit.log');
   const journal = await writtenLog(file, 3);
   const { head, end } = journal.head();
-  for (const tail of [Buffer.from('{"v":1,"suite":1,"seq":4,"at"'), Buffer.alloc(4_096), Buffer.from('{"v"\0\0\0\n')]) {
+  const sector = Buffer.alloc(4_096 - (end % 512));
+  const afterSector = Buffer.concat([
+    Buffer.from('{"v"'.padEnd(512 - (end % 512))),
+    Buffer.alloc(512),
+    Buffer.from('x\n'),
+  ]);
+  for (const tail of [Buffer.from('{"v":1,"suite":1,"seq":4,"at"'), sector, afterSector]) {
     truncateSync(file, end);
     appendFileSync(file, tail);
     assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: tail.length });
   }
+});
+
+test('zeros where no disk leaves them are a change', async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'audit.log');
+  await writtenLog(file, 3);
+  appendFileSync(file, '{"v"\0\0\0\n');
+  assert.equal((await readLog(file)).kind, 'tampered');
 });
 
 test('a chain that was cut or written anew does not hold the head that the store remembers', async () => {
