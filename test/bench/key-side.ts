@@ -31,6 +31,8 @@ export interface KeySide extends AsyncDisposable {
   /** PKCS#8 of a key like the one that is leased. */
   readonly secret: Buffer;
   lease(): Promise<void>;
+  /** Leased so far. */
+  leases(): number;
   /** Ends the process and counts what its log says. */
   stop(): Promise<{ readonly leases: number; readonly recorded: number }>;
 }
@@ -101,6 +103,7 @@ export async function startKeySide(flags: readonly string[] = []): Promise<KeySi
       if (request) await workers[asked % workers.length]?.call('lease', request);
       leases += 1;
     },
+    leases: () => leases,
     async stop() {
       await end();
       let recorded = 0;

@@ -11,6 +11,7 @@ import { temporaryDirectory } from '@sealpost/testkit';
 import { headSigner } from '../../apps/key-service/src/audit/head-signer.ts';
 import { type Journal, openJournal } from '../../apps/key-service/src/audit/journal.ts';
 import { fileSink } from '../../apps/key-service/src/audit/sink.ts';
+import { cpuOf } from './cpu.ts';
 import { type KeySide, startKeySide } from './key-side.ts';
 
 /** Requests and records that wait at the same time: what some workers with full pipelines give. */
@@ -31,9 +32,12 @@ const journal = await recording(file);
 
 await leases(side, turnMs);
 await records(journal, turnMs);
+const cpuMs: number[] = [];
 const measured = { leases: [] as number[], seals: [] as number[], records: [] as number[], syncs: [] as number[] };
 for (let turn = 0; turn < turns; turn += 1) {
+  const [cpu, before] = [cpuOf([side.pid]), side.leases()];
   measured.leases.push(await leases(side, turnMs));
+  cpuMs.push((cpuOf([side.pid]) - cpu) / (side.leases() - before));
   measured.seals.push(seals(turnMs));
   measured.records.push(await records(journal, turnMs));
   measured.syncs.push(syncs(join(directory.path, 'raw'), turnMs));
@@ -49,6 +53,8 @@ const result = {
   name: 'keys',
   concurrency,
   leasesPerSecond: median(measured.leases),
+  /** Processor time of the key service for one: what remains when others have the machine. */
+  leaseCpuMs: median(cpuMs),
   /** HPKE seals of the same key in this process. */
   sealsPerSecond: median(measured.seals),
   leasesToSeals: ratio(measured.leases, measured.seals),

@@ -2,13 +2,15 @@
 // that fails or hangs makes the operation fail.
 
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { codeOf } from '@sealpost/core';
 import { temporaryDirectory } from '@sealpost/testkit';
-import { type AuditEntry, chainStart, holdsHead, readLog } from '@sealpost/service';
+import { type AuditEntry, chainStart, holdsHead, parseHead, readLog, verifyLog } from '@sealpost/service';
+import { headSigner } from '../src/audit/head-signer.ts';
 import { type Journal, openJournal } from '../src/audit/journal.ts';
 import { fileSink, type Sink } from '../src/audit/sink.ts';
 
@@ -148,6 +150,32 @@ test('after a write that failed the operation fails, and the next record takes t
   assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: 0 });
   assert.equal(head.seq, 2);
   assert.doesNotMatch(readFileSync(file, 'utf8'), /lost/);
+  await journal.close();
+});
+
+test('with a signer, a thousand records are never without a checkpoint, and one that is asked for covers all before it', async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'audit.log');
+  const { journal } = journalOn(await fileSink(file));
+  await journal.append(entry('before the store was open'));
+  assert.equal(journal.signedHead(), undefined);
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const signer = headSigner('ab'.repeat(16), privateKey);
+  journal.signWith(signer);
+  await Promise.all(Array.from({ length: 2_500 }, (_, at) => journal.append(entry(`m${at}`))));
+  const head = parseHead(journal.signedHead() ?? '');
+  assert.ok(head);
+  assert.equal(journal.hashAt(head.seq), head.hash);
+  assert.equal((await verifyLog(file, { head, key: signer.key })).checkpoints, 2);
+
+  await journal.checkpoint(new Date());
+  await journal.checkpoint(new Date());
+  const { seq } = journal.head().head;
+  const report = await verifyLog(file);
+  assert.deepEqual([report.verdict, report.checkpoints, report.signedUntil], ['genuine', 3, seq - 1]);
+  assert.equal(seq, 2_504);
+  journal.signWith(undefined);
+  assert.equal(journal.signedHead(), undefined);
   await journal.close();
 });
 
