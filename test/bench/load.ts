@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { cpuBetween, type CpuTimes } from './cpu.ts';
+import { type CpuTimes, cpuBetween } from './cpu.ts';
 
 /** Slower than this many messages a second means that something is broken. */
 const slowestPerSecond = 2;

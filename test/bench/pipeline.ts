@@ -40,13 +40,15 @@ if (missing) {
   process.exit(1);
 }
 
+/** Medians of the rounds, and each round. */
 interface Row {
   readonly bytes: number;
   readonly side: string;
-  /** The round with the median messages a second. */
-  readonly median: Measured;
-  readonly perSecondOfRounds: readonly number[];
-  readonly cpuMsOfRounds: readonly number[];
+  readonly perSecond: number;
+  readonly cpuMsPerMessage: number;
+  /** Of the last round. */
+  readonly cpuMsByProcess: Measured['cpuMsByProcess'];
+  readonly rounds: readonly Pick<Measured, 'messages' | 'perSecond' | 'cpuMsPerMessage'>[];
 }
 
 await using stack = new AsyncDisposableStack();
@@ -117,7 +119,7 @@ function makeMail({ file }: Partner, bytes: number): { bytes: number; mail: Mail
 
 /** Compilers, caches and connections of a process that has run for a while. */
 async function warmUp(side: Side, count: number): Promise<void> {
-  for (const { mail } of mails) await measure(side, mail, Math.ceil(count / 4), sessions);
+  for (const { mail } of mails) await measure(side, mail, count, sessions);
 }
 
 /** What comes out is what the figures claim: encrypted to the recipient, and signed by the sender inside. */
@@ -137,7 +139,7 @@ async function tunedPeer(signerOfPeer: Person) {
     const side = await startPostfixFilter(signerOfPeer, bob, filters);
     try {
       if (!small) break;
-      await warmUp(side, 80);
+      await warmUp(side, 40);
       const { perSecond } = await measure(side, small.mail, Math.ceil((peerMessages ?? 0) / 2), sessions);
       say(`Postfix with ${filters} filters at a time: ${perSecond.toFixed(1)} messages/s`);
       tried.push({ filters, perSecond });
@@ -148,28 +150,32 @@ async function tunedPeer(signerOfPeer: Person) {
   const [best] = tried.sort((one, other) => other.perSecond - one.perSecond);
   const filters = best?.filters ?? availableParallelism();
   const side = await startPostfixFilter(signerOfPeer, bob, filters);
-  await warmUp(side, 80);
+  await warmUp(side, 40);
   await check(side, 'ca.pem');
   return { side, filters, tried };
 }
 
 function rowOf(group: typeof runs): Row {
-  const sorted = group.map(({ measured }) => measured).sort((one, other) => one.perSecond - other.perSecond);
-  const [first] = group;
-  const median = sorted[Math.floor(sorted.length / 2)];
-  if (!first || !median) throw new Error('nothing was measured');
+  const last = group.at(-1);
+  if (!last) throw new Error('nothing was measured');
   return {
-    bytes: first.bytes,
-    side: first.side,
-    median,
-    perSecondOfRounds: group.map(({ measured }) => measured.perSecond),
-    cpuMsOfRounds: group.map(({ measured }) => measured.cpuMsPerMessage),
+    bytes: last.bytes,
+    side: last.side,
+    perSecond: median(group.map(({ measured }) => measured.perSecond)),
+    cpuMsPerMessage: median(group.map(({ measured }) => measured.cpuMsPerMessage)),
+    cpuMsByProcess: last.measured.cpuMsByProcess,
+    rounds: group.map(({ measured: { cpuMsByProcess: _, ...round } }) => round),
   };
+}
+
+/** Of an even number the lower one of the two in the middle. */
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((one, other) => one - other)[Math.floor((numbers.length - 1) / 2)] ?? 0;
 }
 
 /** Above 1 Sealpost is ahead. */
 function ratioOf(bytes: number) {
-  const [ours, theirs] = rows.filter((row) => row.bytes === bytes).map(({ median }) => median);
+  const [ours, theirs] = rows.filter((row) => row.bytes === bytes);
   if (!ours || !theirs) throw new Error('a side is missing');
   return {
     bytes,
@@ -185,8 +191,8 @@ function print(): void {
     );
   };
   line('bytes', 'side', 'messages/s', 'CPU ms each');
-  for (const { bytes, side, median } of rows)
-    line(String(bytes), side, median.perSecond.toFixed(1), median.cpuMsPerMessage.toFixed(2));
+  for (const { bytes, side, perSecond, cpuMsPerMessage } of rows)
+    line(String(bytes), side, perSecond.toFixed(1), cpuMsPerMessage.toFixed(2));
   for (const { bytes, perSecond, cpu } of ratios)
     process.stdout.write(
       `\n${bytes} bytes: ${perSecond.toFixed(2)}x the messages/s, ${cpu.toFixed(2)}x less CPU a message`,
