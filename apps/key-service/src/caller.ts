@@ -19,11 +19,27 @@ const services: readonly string[] = ['ingress', 'crypto-worker', 'egress'];
 /** The caller, or undefined for a connection that has none: no certificate, not valid now, refused, or made for something else. */
 export function callerOf(socket: Socket, now: Date, refused: readonly string[]): Caller | undefined {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  const shown = known.get(socket) ?? read(socket);
+  if (!shown || now < shown.from || now > shown.to || refused.includes(shown.caller.fingerprint)) return undefined;
+  known.set(socket, shown);
+  return shown.caller;
+}
+
+interface Shown {
+  readonly caller: Caller;
+  readonly from: Date;
+  readonly to: Date;
+}
+
+/** What a connection's certificate says: TLS 1.3 cannot change it afterwards, and reading it costs as much as a signature. */
+const known = new WeakMap<TLSSocket, Shown>();
+
+function read(socket: TLSSocket): Shown | undefined {
   const certificate = socket.getPeerX509Certificate();
-  if (!certificate || now < certificate.validFromDate || now > certificate.validToDate) return undefined;
+  const named = certificate && nameOf(certificate);
+  if (!certificate || !named) return undefined;
   const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
-  const named = nameOf(certificate);
-  return named && !refused.includes(fingerprint) ? { ...named, fingerprint } : undefined;
+  return { caller: { ...named, fingerprint }, from: certificate.validFromDate, to: certificate.validToDate };
 }
 
 function nameOf({ subjectAltName }: X509Certificate): { role: ClientRole; name: string } | undefined {

@@ -1,15 +1,25 @@
 // Keeps the store sealed or open. It starts sealed, opens with the secret of any slot, and forgets the keys at once when it is
 // sealed. A log that is not the one this store wrote keeps it sealed.
 
-import { randomUUID } from 'node:crypto';
-import { existsSync, renameSync } from 'node:fs';
+import { type KeyObject, randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/core';
-import { type Installation, type KeyAnswer, KeyFault, ticketLifeMs } from '@sealpost/service';
-import type { AuditEntry } from './audit/chain.ts';
-import { type Journal, openJournal } from './audit/journal.ts';
-import { holdsHead, readLog } from './audit/read-log.ts';
-import { fileSink } from './audit/sink.ts';
+import {
+  type AuditEntry,
+  holdsHead,
+  type Installation,
+  type KeyAnswer,
+  KeyFault,
+  type ChainHead,
+  parseHead,
+  type SignedHead,
+  ticketLifeMs,
+} from '@sealpost/service';
+import { contradicts, openClientHeads } from './audit/client-heads.ts';
+import { auditKeyId, findAuditKey, type HeadSigner, headSigner, makeAuditKey } from './audit/head-signer.ts';
+import type { Journal } from './audit/journal.ts';
+import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-memory.ts';
+import { openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
@@ -18,7 +28,7 @@ import { type OuterStore, readOuter } from './store/outer.ts';
 import { using } from './vault/box.ts';
 import { openSlot, type SlotKind } from './vault/slots.ts';
 
-/** How often the log's head is kept in the store: what is cut from the log before it is found at the next opening. */
+/** How often a checkpoint is written and the log's head kept in the store: what is cut off before it is found at the next opening. */
 const headIntervalMs = 10_000;
 /** Passphrases tried in a minute, by whomever: each costs Argon2id, and guessing must stay hopeless. */
 const maxAttempts = 10;
@@ -30,6 +40,12 @@ export interface Keeper {
   store(): OpenStore;
   /** The audit log. Error: `audit-unavailable` while the file is not genuine. */
   journal(): Journal;
+  /** The log's head as answers carry it; undefined while the store is sealed. */
+  signedHead(): string | undefined;
+  /** What an answer of this service told a client earlier. A log that does not hold it is sealed, with an alert. */
+  hear(client: string, head: string): Promise<void>;
+  /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
+  auditKey(): string;
   /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Says why a slot that should open by itself did not. */
@@ -59,7 +75,8 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     throw new SetupError(`the key store in ${config.keyServer.directory} was not finished: run \`init\` again`);
   }
   if (outer.development) log.event('store.development');
-  return keep(database, outer, await openLog(options), options);
+  const { file, deadlineMs } = config.keyServer.audit;
+  return keep(database, outer, await openLog({ file, deadlineMs, ...options }), options);
 }
 
 function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | undefined, options: KeeperOptions): Keeper {
@@ -69,17 +86,25 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
   let reason: KeyAnswer<'status'>['reason'] = journal ? 'waiting' : 'audit-tampered';
   let attempts: number[] = [];
   let opening: Promise<void> | undefined;
-  let savedHead = '';
+  const clientHeads = openClientHeads();
+  /** While the store is open. */
+  let signer: HeadSigner | undefined;
+  let memory: LogMemory | undefined;
 
-  const headName = { kind: 'audit-head', tenant: installationTenant, owner: '', id: 'head' } as const;
-  const timer = setInterval(() => saveHead(), headIntervalMs);
+  const timer = setInterval(() => void mark(), headIntervalMs);
   timer.unref();
 
+  /** Signs what the log holds and keeps its head in the store, if it moved. A log that fails says so by itself. */
+  async function mark(): Promise<void> {
+    if (!open || !journal || journal.head().head.hash === memory?.head?.hash) return;
+    await journal.checkpoint(clock.now()).catch(() => undefined);
+    saveHead();
+  }
+
   function saveHead(): void {
-    const at = journal?.head();
-    if (!open || !at || at.head.hash === savedHead) return;
-    open.records.replace(headName, Buffer.from(JSON.stringify(at)));
-    savedHead = at.head.hash;
+    if (!open || !journal || !memory) return;
+    memory = { ...memory, ...journal.head() };
+    rememberLog(open.records, memory);
   }
 
   async function tryOpen(kind: SlotKind, secret: Buffer): Promise<void> {
@@ -97,11 +122,12 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       await provision(opened);
     } catch (error) {
       opened.forget();
+      forgetSigner(signer);
       throw error;
     }
     open = opened;
     reason = undefined;
-    saveHead();
+    await mark();
     log.event('store.opened');
   }
 
@@ -110,17 +136,55 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       reason = 'store-foreign';
       throw new KeyFault('store-foreign');
     }
-    const kept = opened.records.get(headName);
-    const at = kept && (JSON.parse(kept.toString('utf8')) as ReturnType<Journal['head']>);
+    const key = findAuditKey(opened.keys) ?? (await recordedAuditKey(opened));
+    const known = recallLog(opened.records);
+    memory = replaceLog ? beginAnew(known) : known;
+    signer = headSigner(memory.log, key);
+    const { head, end } = known;
     if (replaceLog) {
-      await event('audit-log-replaced', { replaces: at ? `${at.head.seq} ${at.head.hash}` : 'none', result: 'ok' });
+      await event('audit-log-replaced', { replaces: head ? `${head.seq} ${head.hash}` : 'none', result: 'ok' });
+      theJournal().signWith(signer);
       return;
     }
-    if (at && !(await holdsHead(file, at.end, at.head))) {
+    const shown = clientHeads.waited().find(isContradicted);
+    if (shown?.log === known.log) {
+      rememberLog(opened.records, { ...known, shown: { seq: shown.seq, hash: shown.hash } });
+    }
+    if (shown || (known.shown && !holds(known.shown)) || (head && end && !(await holdsHead(file, end, head)))) {
       reason = 'audit-tampered';
       log.event('audit.failed', { reason: 'tampered' });
       throw new KeyFault('audit-tampered');
     }
+    theJournal().signWith(signer);
+  }
+
+  async function recordedAuditKey({ keys }: OpenStore): Promise<KeyObject> {
+    const subject = { tenant: installationTenant, key: auditKeyId };
+    await event('key-make', { kind: 'intent', ...subject });
+    const key = await makeAuditKey(keys);
+    await event('key-make', { kind: 'outcome', ...subject, result: 'ok' });
+    return key;
+  }
+
+  function holds({ seq, hash }: ChainHead): boolean {
+    return seq <= theJournal().head().head.seq && (theJournal().hashAt(seq) ?? hash) === hash;
+  }
+
+  function isContradicted(shown: SignedHead): boolean {
+    return signer !== undefined && memory !== undefined && contradicts(shown, theJournal(), memory, signer);
+  }
+
+  async function hear(client: string, text: string): Promise<void> {
+    if (!open || !memory) {
+      clientHeads.wait(client, text);
+      return;
+    }
+    const shown = parseHead(text);
+    if (!shown || !isContradicted(shown)) return;
+    log.event('alert.authenticity', { reason: 'a client holds a head that the audit log does not', count: shown.seq });
+    // Kept, so that the next opening finds it too; the store's own head would follow the log that is wrong.
+    if (shown.log === memory.log) memory = { ...memory, shown: { seq: shown.seq, hash: shown.hash } };
+    await seal('audit-tampered');
   }
 
   async function provision(opened: OpenStore): Promise<void> {
@@ -147,14 +211,28 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     return journal;
   }
 
-  async function seal(): Promise<void> {
+  async function seal(because: typeof reason = 'waiting'): Promise<void> {
     if (!open) return;
     saveHead();
     open.forget();
     open = undefined;
-    reason = 'waiting';
+    reason = because;
     log.event('store.sealed');
-    await event('store-sealed', { result: 'ok' });
+    const last = signer;
+    try {
+      await event('store-sealed', { result: 'ok' });
+      await theJournal().checkpoint(clock.now());
+    } finally {
+      // The one key that outlives the sealing by a moment: it signs the record that says so.
+      forgetSigner(last);
+    }
+  }
+
+  /** Unless the store was opened again meanwhile. */
+  function forgetSigner(last: HeadSigner | undefined): void {
+    if (signer !== last) return;
+    journal?.signWith(undefined);
+    signer = undefined;
   }
 
   return {
@@ -169,6 +247,12 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       return open;
     },
     journal: theJournal,
+    signedHead: () => journal?.signedHead(),
+    hear,
+    auditKey() {
+      if (!signer) throw fail('key-service-sealed');
+      return signer.key;
+    },
     async unseal(kind, secret) {
       if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
       const now = clock.now().getTime();
@@ -184,40 +268,16 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       // Unless something worse is known.
       if (reason === 'waiting') reason = 'slot-unreadable';
     },
-    seal,
+    seal: () => seal(),
     async close() {
       clearInterval(timer);
-      saveHead();
+      await mark();
       open?.forget();
       open = undefined;
       await journal?.close();
       database.close();
     },
   };
-}
-
-/** The log with its torn end cut off; undefined when it is not genuine. */
-async function openLog({ config, log, clock, replaceLog, onGroup }: KeeperOptions): Promise<Journal | undefined> {
-  const { file, deadlineMs } = config.keyServer.audit;
-  if (replaceLog && existsSync(file)) renameSync(file, `${file}.replaced-${clock.now().getTime()}`);
-  const state = await readLog(file);
-  if (state.kind === 'tampered') {
-    log.event('audit.failed', { reason: 'tampered', count: state.head.seq });
-    return undefined;
-  }
-  const sink = await fileSink(file);
-  if (state.torn > 0) {
-    log.event('audit.failed', { reason: 'torn end repaired', bytes: state.torn });
-    await sink.truncate(state.end);
-    await sink.sync();
-  }
-  return openJournal(sink, {
-    head: state.head,
-    end: state.end,
-    deadlineMs,
-    onFailure: (error) => log.event('audit.failed', error instanceof Error ? { error } : {}),
-    ...(onGroup ? { onGroup } : {}),
-  });
 }
 
 function limitsOf({ keyServer, queue }: Installation): KeyLimits {

@@ -27,6 +27,9 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   import: ['operator'],
   'trust-add': ['operator'],
   'trust-list': ['operator'],
+
+  'audit-head': ['operator'],
+  'audit-address': ['operator'],
 };
 
 export function isPermitted(operation: KeyOperation, role: ClientRole): boolean {

@@ -4,6 +4,8 @@
 import { constants, randomUUID } from 'node:crypto';
 import { type Clock, codeOf, errors, SealpostError } from '@sealpost/core';
 import {
+  type AuditEntry,
+  headHeader,
   type Installation,
   type KeyAnswer,
   KeyFault,
@@ -15,7 +17,6 @@ import {
   type TlsIdentity,
 } from '@sealpost/service';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { AuditEntry } from './audit/chain.ts';
 import { type Caller, callerOf } from './caller.ts';
 import type { Keeper } from './keeper.ts';
 import { type StoreOperation, operations } from './operations/index.ts';
@@ -67,6 +68,12 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   server.setNotFoundHandler((_, reply) => answerFault(reply, new KeyFault('not-found')));
   server.setErrorHandler((error, _, reply) => answerFault(reply, asFault(error)));
 
+  // The one that is on disk when the answer leaves, so it stands behind the operation's own records.
+  server.addHook('onSend', async (_, reply) => {
+    const head = keeper.signedHead();
+    if (head !== undefined) reply.header(headHeader, head);
+  });
+
   const callers = new WeakMap<FastifyRequest, Caller>();
   for (const operation of Object.keys(keyOperations) as KeyOperation[]) {
     server.post(`/v1/${operation}`, {
@@ -75,6 +82,8 @@ export function buildServer(options: ServerOptions): FastifyInstance {
         const caller = callerOf(request.raw.socket, clock.now(), config.keyServer.refusedClients);
         if (caller && isPermitted(operation, caller.role)) {
           callers.set(request, caller);
+          const seen = request.headers[headHeader];
+          if (typeof seen === 'string') await keeper.hear(caller.fingerprint, seen);
           return;
         }
         options.onDenied(caller, 'forbidden');
@@ -129,6 +138,8 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     switch (operation) {
       case 'status':
         return keeper.status() as KeyAnswer<O>;
+      case 'audit-head':
+        return { head: keeper.signedHead(), key: keeper.auditKey() } as KeyAnswer<O>;
       case 'unseal':
         return (await audited(
           operation,

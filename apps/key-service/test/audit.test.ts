@@ -2,15 +2,16 @@
 // that fails or hangs makes the operation fail.
 
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { codeOf } from '@sealpost/core';
 import { temporaryDirectory } from '@sealpost/testkit';
-import { type AuditEntry, chainStart } from '../src/audit/chain.ts';
+import { type AuditEntry, chainStart, holdsHead, parseHead, readLog, verifyLog } from '@sealpost/service';
+import { headSigner } from '../src/audit/head-signer.ts';
 import { type Journal, openJournal } from '../src/audit/journal.ts';
-import { holdsHead, readLog } from '../src/audit/read-log.ts';
 import { fileSink, type Sink } from '../src/audit/sink.ts';
 
 const entry = (message: string): AuditEntry => ({
@@ -88,11 +89,25 @@ test('a line that a crash cut short, or blocks it left empty, end the log before
   const file = join(directory.path, 'audit.log');
   const journal = await writtenLog(file, 3);
   const { head, end } = journal.head();
-  for (const tail of [Buffer.from('{"v":1,"suite":1,"seq":4,"at"'), Buffer.alloc(4_096), Buffer.from('{"v"\0\0\0\n')]) {
+  const sector = Buffer.alloc(4_096 - (end % 512));
+  const afterSector = Buffer.concat([
+    Buffer.from('{"v"'.padEnd(512 - (end % 512))),
+    Buffer.alloc(512),
+    Buffer.from('x\n'),
+  ]);
+  for (const tail of [Buffer.from('{"v":1,"suite":1,"seq":4,"at"'), sector, afterSector]) {
     truncateSync(file, end);
     appendFileSync(file, tail);
     assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: tail.length });
   }
+});
+
+test('zeros where no disk leaves them are a change', async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'audit.log');
+  await writtenLog(file, 3);
+  appendFileSync(file, '{"v"\0\0\0\n');
+  assert.equal((await readLog(file)).kind, 'tampered');
 });
 
 test('a chain that was cut or written anew does not hold the head that the store remembers', async () => {
@@ -135,6 +150,32 @@ test('after a write that failed the operation fails, and the next record takes t
   assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: 0 });
   assert.equal(head.seq, 2);
   assert.doesNotMatch(readFileSync(file, 'utf8'), /lost/);
+  await journal.close();
+});
+
+test('with a signer, a thousand records are never without a checkpoint, and one that is asked for covers all before it', async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'audit.log');
+  const { journal } = journalOn(await fileSink(file));
+  await journal.append(entry('before the store was open'));
+  assert.equal(journal.signedHead(), undefined);
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const signer = headSigner('ab'.repeat(16), privateKey);
+  journal.signWith(signer);
+  await Promise.all(Array.from({ length: 2_500 }, (_, at) => journal.append(entry(`m${at}`))));
+  const head = parseHead(journal.signedHead() ?? '');
+  assert.ok(head);
+  assert.equal(journal.hashAt(head.seq), head.hash);
+  assert.equal((await verifyLog(file, { head, key: signer.key })).checkpoints, 2);
+
+  await journal.checkpoint(new Date());
+  await journal.checkpoint(new Date());
+  const { seq } = journal.head().head;
+  const report = await verifyLog(file);
+  assert.deepEqual([report.verdict, report.checkpoints, report.signedUntil], ['genuine', 3, seq - 1]);
+  assert.equal(seq, 2_504);
+  journal.signWith(undefined);
+  assert.equal(journal.signedHead(), undefined);
   await journal.close();
 });
 

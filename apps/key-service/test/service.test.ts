@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { codeOf, encodeEnvelope, type KeyId, tenantId } from '@sealpost/core';
-import { ephemeralBytes, KeyFault } from '@sealpost/service';
+import { ephemeralBytes, KeyFault, verifyLog } from '@sealpost/service';
 import { freePort, temporaryDirectory } from '@sealpost/testkit';
 import { passphrase, runInit, runKeyService, ticketFor, writeConfig } from './running-key-service.ts';
 
@@ -181,6 +181,7 @@ test('keys, certificates and the log survive SIGKILL in the middle of work, and 
   await service.end('SIGKILL');
   isOver = true;
   await Promise.all([work, adding]);
+  assert.notEqual((await verifyLog(service.config.keyServer.audit.file)).verdict, 'tampered');
 
   await service.start();
   const log = readFileSync(service.config.keyServer.audit.file, 'utf8');

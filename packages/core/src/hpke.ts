@@ -41,7 +41,7 @@ export function x25519PrivateKey(raw: Buffer): KeyObject {
 
 /** The 32 bytes of an X25519 public key. */
 export function rawPublicKey(key: KeyObject): Buffer {
-  return key.export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
+  return key.export({ format: 'raw-public' });
 }
 
 /** Spool keys serve thousands of messages, and exporting one costs as much as half an exchange. */

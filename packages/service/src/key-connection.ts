@@ -4,6 +4,7 @@
 import { Agent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { type ErrorCode, fail, isErrorCode, type TraceContext } from '@sealpost/core';
+import { headHeader, parseHead } from './audit/signed-head.ts';
 import type { KeyServiceConfig } from './config/key-service-client.ts';
 import {
   isKeyFaultCode,
@@ -55,11 +56,21 @@ export function openKeyConnection(keyService: KeyServiceConfig, caller: KeyCalle
     maxCachedSessions: 0,
   });
 
+  /** The highest head of the audit log that an answer carried: shown with each request, so that a log that was cut is found. */
+  let seen: string | undefined;
+  const see = (text: string): void => {
+    const [head, known] = [parseHead(text), parseHead(seen ?? '')];
+    // Answers overtake each other. A log of another name took the place of the one known; the service judges whether it may.
+    if (head && (!known || known.log !== head.log || known.seq < head.seq)) seen = text;
+  };
+
   return {
     async call(operation, request, trace) {
       const { answer } = keyOperations[operation];
       const body = encodeRequest(operation, request);
-      const { status, text } = await post(new URL(`/v1/${operation}`, url), body, agent, trace);
+      const headers = { ...(trace ? { traceparent: trace.traceparent } : {}), ...(seen ? { [headHeader]: seen } : {}) };
+      const { status, text, head } = await post(new URL(`/v1/${operation}`, url), body, agent, headers);
+      if (head !== undefined) see(head);
       const value = parse(text);
       if (status !== 200) throw errorOf(value);
       const parsed = answer.safeParse(value);
@@ -81,18 +92,21 @@ function encodeRequest(operation: KeyOperation, request: object): string {
 
 interface Answer {
   readonly status: number;
+  readonly head: string | undefined;
   readonly text: string;
 }
 
+type Headers = Readonly<Record<string, string>>;
+
 /** A connection that was closed while it lay idle fails before anything was answered: one more try on a fresh one is safe. */
-async function post(url: URL, body: string, agent: Agent, trace: TraceContext | undefined): Promise<Answer> {
+async function post(url: URL, body: string, agent: Agent, headers: Headers): Promise<Answer> {
   try {
-    return await postOnce(url, body, agent, trace);
+    return await postOnce(url, body, agent, headers);
   } catch (error) {
     if (!(error instanceof StaleConnection)) throw fail('key-service-unavailable', error);
   }
   try {
-    return await postOnce(url, body, agent, trace);
+    return await postOnce(url, body, agent, headers);
   } catch (error) {
     throw fail('key-service-unavailable', error);
   }
@@ -100,7 +114,7 @@ async function post(url: URL, body: string, agent: Agent, trace: TraceContext | 
 
 class StaleConnection extends Error {}
 
-function postOnce(url: URL, body: string, agent: Agent, trace: TraceContext | undefined): Promise<Answer> {
+function postOnce(url: URL, body: string, agent: Agent, headers: Headers): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const request = httpsRequest(url, {
     method: 'POST',
@@ -109,7 +123,7 @@ function postOnce(url: URL, body: string, agent: Agent, trace: TraceContext | un
     headers: {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
-      ...(trace ? { traceparent: trace.traceparent } : {}),
+      ...headers,
     },
   });
   request.on('error', (error: NodeJS.ErrnoException) => {
@@ -125,8 +139,13 @@ function postOnce(url: URL, body: string, agent: Agent, trace: TraceContext | un
       else parts.push(part);
     });
     response.on('error', reject);
+    const head = response.headers[headHeader];
     response.on('end', () =>
-      resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString('utf8') }),
+      resolve({
+        status: response.statusCode ?? 0,
+        head: typeof head === 'string' ? head : undefined,
+        text: Buffer.concat(parts).toString('utf8'),
+      }),
     );
   });
   request.end(body);

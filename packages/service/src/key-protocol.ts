@@ -156,6 +156,11 @@ export const keyOperations = {
     request: z.strictObject({ tenant: tenant.optional() }),
     answer: z.object({ anchors: z.array(anchorSummary) }),
   },
+
+  /** The head of the audit log and the key that signed it, to be held elsewhere. */
+  'audit-head': { request: nothing, answer: z.object({ head: z.string(), key: z.string() }) },
+  /** The keyed hash that stands for an address in the audit log. */
+  'audit-address': { request: z.strictObject({ address }), answer: z.object({ hash: z.string() }) },
 } as const;
 
 export type KeyOperation = keyof typeof keyOperations;

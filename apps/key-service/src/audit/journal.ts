@@ -2,8 +2,15 @@
 // writers told. A disk that fails or does not answer in time makes them fail; nothing passes unlogged and nothing hangs.
 
 import { fail } from '@sealpost/core';
-import { type AuditEntry, type ChainHead, chainLine } from './chain.ts';
-import { maxGroupBytes } from './read-log.ts';
+import {
+  type AuditEntry,
+  type ChainHead,
+  type Checkpoint,
+  chainLine,
+  formatHead,
+  maxGroupBytes,
+} from '@sealpost/service';
+import type { HeadSigner } from './head-signer.ts';
 import type { Sink } from './sink.ts';
 
 /** Records in one group; at most 1 KiB each they stay below `maxGroupBytes`. */
@@ -11,11 +18,24 @@ const maxGroup = 512;
 /** Records that wait; more means that the disk is too slow for the load. */
 const maxWaiting = 16_384;
 
+/** Records between two checkpoints, at most; one more line in a thousand. */
+const checkpointEvery = 1_000;
+/** Hashes of the last records that are remembered, to compare clients' heads with. */
+const remembered = 16_384;
+
 export interface Journal {
   /** Resolves when the entry is on disk. Error: `audit-unavailable`. */
   append(entry: AuditEntry): Promise<void>;
   /** The durable head and where its line ends in the file. */
   head(): { readonly head: ChainHead; readonly end: number };
+  /** From now on heads are signed and checkpoints written; undefined ends that. */
+  signWith(signer: HeadSigner | undefined): void;
+  /** Resolves when everything before is under a signature on disk. Error: `audit-unavailable`. */
+  checkpoint(at: Date): Promise<void>;
+  /** The durable head, signed, as answers carry it; undefined before the first signer or record. */
+  signedHead(): string | undefined;
+  /** Hash of a durable record, if it is one of the last. */
+  hashAt(seq: number): string | undefined;
   /** The last group failed, or hangs. */
   isFailing(): boolean;
   close(): Promise<void>;
@@ -24,19 +44,27 @@ export interface Journal {
 export interface JournalOptions {
   readonly head: ChainHead;
   readonly end: number;
+  /** Hashes of the last records, by number, oldest first. */
+  readonly hashes?: Map<number, string>;
   readonly deadlineMs: number;
   onFailure(error: unknown): void;
   onGroup?(records: number, seconds: number): void;
 }
 
 interface Waiting {
-  readonly entry: AuditEntry;
+  /** A date asks for a checkpoint at that time. */
+  readonly entry: AuditEntry | Date;
   readonly done: () => void;
   readonly failed: (error: Error) => void;
 }
 
 export function openJournal(sink: Sink, options: JournalOptions): Journal {
   let { head, end } = options;
+  const hashes = options.hashes ?? new Map<number, string>();
+  let signer: HeadSigner | undefined;
+  /** Records since the last checkpoint. */
+  let unsigned = 0;
+  let signed: { readonly of: ChainHead; readonly text: string } | undefined;
   let waiting: Waiting[] = [];
   let isRunning = false;
   let failing = false;
@@ -63,15 +91,27 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     isRunning = false;
   }
 
-  async function commit(entries: readonly AuditEntry[]): Promise<void> {
+  async function commit(entries: readonly (AuditEntry | Date)[]): Promise<void> {
     if (hanging) throw new Error('the last write still hangs');
     const lines: string[] = [];
+    const heads: ChainHead[] = [];
     let next = head;
-    for (const entry of entries) {
+    let since = unsigned;
+    const add = (entry: AuditEntry | Checkpoint): void => {
       const { line, head: after } = chainLine(entry, next);
       lines.push(line);
+      heads.push(after);
       next = after;
+      since = entry.kind === 'checkpoint' ? 0 : since + 1;
+    };
+    for (const entry of entries) {
+      const isAsked = entry instanceof Date;
+      if (!isAsked) add(entry);
+      if (!signer || since < (isAsked ? 1 : checkpointEvery)) continue;
+      const at = isAsked ? entry : entry.at;
+      add({ at, kind: 'checkpoint', head: formatHead(signer.sign(next)), key: signer.key });
     }
+    if (lines.length === 0) return;
     const bytes = Buffer.from(lines.join(''), 'utf8');
     if (bytes.length > maxGroupBytes) throw new Error('records too long');
     const repair = failing;
@@ -84,6 +124,8 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     await inTime(work);
     head = next;
     end += bytes.length;
+    unsigned = since;
+    for (const { seq, hash } of heads) remember(hashes, seq, hash);
   }
 
   async function inTime(work: Promise<void>): Promise<void> {
@@ -102,24 +144,45 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     }
   }
 
+  function enter(entry: AuditEntry | Date): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      if (waiting.length >= maxWaiting) {
+        reject(fail('audit-unavailable'));
+        return;
+      }
+      waiting.push({ entry, done: resolve, failed: reject });
+      if (isRunning) return;
+      isRunning = true;
+      // One turn later, so that requests that arrived together share a group.
+      setImmediate(run);
+    });
+  }
+
   return {
-    append: (entry) =>
-      new Promise<void>((resolve, reject) => {
-        if (waiting.length >= maxWaiting) {
-          reject(fail('audit-unavailable'));
-          return;
-        }
-        waiting.push({ entry, done: resolve, failed: reject });
-        if (isRunning) return;
-        isRunning = true;
-        // One turn later, so that requests that arrived together share a group.
-        setImmediate(run);
-      }),
+    append: enter,
     head: () => ({ head, end }),
+    signWith(next) {
+      signer = next;
+      signed = undefined;
+    },
+    checkpoint: enter,
+    signedHead() {
+      if (!signer || head.seq === 0) return undefined;
+      // Signed once for all the answers of a group.
+      if (signed?.of !== head) signed = { of: head, text: formatHead(signer.sign(head)) };
+      return signed.text;
+    },
+    hashAt: (seq) => hashes.get(seq),
     isFailing: () => failing,
     async close() {
       while (isRunning) await new Promise((resolve) => setImmediate(resolve));
       await (hanging ? undefined : sink.close());
     },
   };
+}
+
+/** Keeps the hash of a record, and those of the last ones before it. */
+export function remember(hashes: Map<number, string>, seq: number, hash: string): void {
+  hashes.set(seq, hash);
+  hashes.delete(seq - remembered);
 }

@@ -1,6 +1,7 @@
 // Every operation that needs the open store, by its name in the protocol.
 
 import type { KeyOperation } from '@sealpost/service';
+import { auditAddress } from './audit-address.ts';
 import { certificates, trustAnchors } from './certificates.ts';
 import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
@@ -10,7 +11,7 @@ import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
 
-export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal'>;
+export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head'>;
 
 export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'ticket-certificate': ticketCertificate,
@@ -28,4 +29,5 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   import: importFile,
   'trust-add': trustAdd,
   'trust-list': trustList,
+  'audit-address': auditAddress,
 };

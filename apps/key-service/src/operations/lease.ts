@@ -18,9 +18,10 @@ export const lease: Operation<'lease'> = {
     if (!envelopeHash(envelope).equals(ticket.envelopeHash)) throw fail('envelope-mismatch');
     const name = parseKeyId(keyId);
     if (name.tenant !== ticket.tenant || !isOwnerOf(name, ticket.direction, envelope)) throw fail('key-denied');
-    if (!store.keys.get(keyId as KeyId)) throw fail('key-denied');
+    const key = store.keys.get(keyId as KeyId);
+    if (!key) throw fail('key-denied');
     const lifeMs = store.limits.leaseMs;
     store.leases.take(caller.fingerprint, new Date(now.getTime() + lifeMs), now);
-    return handOver(keyId as KeyId, { instance, ephemeral, purpose: 'lease', lifeMs }, call);
+    return handOver(key, { instance, ephemeral, purpose: 'lease', lifeMs }, call);
   },
 };

@@ -1,8 +1,7 @@
 // The shape of an operation on the open store. One that has a `subject` is audited: intent on disk before it runs, outcome
 // before its answer. The others give out what is public or says nothing of a key.
 
-import type { KeyAnswer, KeyOperation, KeyRequest, TenantsConfig } from '@sealpost/service';
-import type { AuditEntry } from '../audit/chain.ts';
+import type { AuditEntry, KeyAnswer, KeyOperation, KeyRequest, TenantsConfig } from '@sealpost/service';
 import type { Caller } from '../caller.ts';
 import type { OpenStore } from '../open-store.ts';
 

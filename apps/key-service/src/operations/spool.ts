@@ -6,6 +6,7 @@ import { fail, type KeyId, parseKeyId, type StageName, spoolIdentity, type Tenan
 import { KeyFault, type KeyPurpose, sealKey } from '@sealpost/service';
 import type { ClientRole } from '../authority/service-authority.ts';
 import { markerIdentity } from '../authority/tenant-authority.ts';
+import type { StoredKey } from '../store/key-store.ts';
 import type { Call, Operation } from './operation.ts';
 
 /** How long a stage may keep a spool or marker key. */
@@ -28,7 +29,9 @@ export const spoolPrivateKey: Operation<'spool-private-key'> = {
     const name = parseKeyId(keyId);
     const stage = stageOf[call.caller.role];
     if (!stage || name.use !== 'spool' || name.identity !== spoolIdentity(stage)) throw fail('key-denied');
-    return handOver(keyId as KeyId, { instance, ephemeral, purpose: 'spool', lifeMs: spoolLifeMs }, call);
+    const key = call.store.keys.get(keyId as KeyId);
+    if (!key) throw fail('key-denied');
+    return handOver(key, { instance, ephemeral, purpose: 'spool', lifeMs: spoolLifeMs }, call);
   },
 };
 
@@ -38,7 +41,7 @@ export const markerKeys: Operation<'marker-keys'> = {
     const versions = call.store.keys.versions(tenant as TenantId, markerIdentity, 'mac');
     if (versions.length === 0) throw new KeyFault('not-found');
     const how = { instance, ephemeral, purpose: 'marker', lifeMs: spoolLifeMs } as const;
-    return { keys: versions.map(({ keyId }) => handOver(keyId, how, call)) };
+    return { keys: versions.map((key) => handOver(key, how, call)) };
   },
 };
 
@@ -50,10 +53,11 @@ interface Handover {
 }
 
 /** Seals a key to its receiver and notes in the outcome's record which lease that is and when it ends. */
-export function handOver(keyId: KeyId, { instance, ephemeral, purpose, lifeMs }: Handover, call: Call) {
+export function handOver(key: StoredKey, { instance, ephemeral, purpose, lifeMs }: Handover, call: Call) {
+  const { keyId } = key;
   const leaseId = randomUUID();
   const expiresAt = new Date(call.now.getTime() + lifeMs);
-  const sealed = call.store.keys.withSecret(keyId, (secret) =>
+  const sealed = call.store.keys.withSecret(key, (secret) =>
     sealKey(secret, { instance, leaseId, keyId, purpose, expiresAt }, ephemeral),
   );
   call.note({ lease: leaseId, until: expiresAt.toISOString() });

@@ -11,14 +11,16 @@ import type { Records } from './records.ts';
 /** What the service makes keys of; imported ones may be others. */
 export type NewAlgorithm = 'rsa-2048' | 'rsa-3072' | 'p-256' | 'ed25519' | 'x25519' | 'hmac-sha256';
 
-/** A key version without its secret. */
-interface StoredKey {
+/** A key version, its secret wrapped. */
+export interface StoredKey {
   readonly keyId: KeyId;
   readonly name: KeyName;
   readonly algorithm: string;
   /** DER; empty for an HMAC key. */
   readonly spki: Buffer;
   readonly createdAt: Date;
+  /** The secret as wrap-key.ts made it. */
+  readonly wrapped: Buffer;
 }
 
 /** A private key that is not in the store yet. */
@@ -37,7 +39,7 @@ export interface KeyStore {
   /** Versions of an identity's use, newest first. */
   versions(tenant: TenantId, identity: string, use: KeyUse): StoredKey[];
   /** Runs `use` on PKCS#8 DER (or the HMAC key's bytes), which is overwritten afterwards. Errors: `key-denied` for an unknown id. */
-  withSecret<T>(keyId: KeyId, use: (secret: Buffer) => T): T;
+  withSecret<T>(key: KeyId | StoredKey, use: (secret: Buffer) => T): T;
 }
 
 const generate = promisify(generateKeyPair);
@@ -81,7 +83,7 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
   const place = (keyId: KeyId, { tenant, identity }: KeyName) =>
     ({ kind: 'key', tenant, owner: identity, id: keyId }) as const;
 
-  function read(keyId: KeyId): { key: StoredKey; wrapped: Buffer } | undefined {
+  function read(keyId: KeyId): StoredKey | undefined {
     const content = records.get(place(keyId, parseKeyId(keyId)));
     return content && parse(content);
   }
@@ -89,14 +91,14 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
   function versions(tenant: TenantId, identity: string, use: KeyUse): StoredKey[] {
     return records
       .ofOwner('key', tenant, identity)
-      .map((content) => parse(content).key)
+      .map(parse)
       .filter(({ name }) => name.use === use)
       .sort((a, b) => b.name.version - a.name.version);
   }
 
   return {
     versions,
-    get: (keyId) => read(keyId)?.key,
+    get: read,
     add({ tenant, identity, use, privateKey }) {
       const version = (versions(tenant, identity, use)[0]?.name.version ?? 0) + 1;
       const name: KeyName = { tenant, identity, use, version };
@@ -105,7 +107,7 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
       const spki = isSecret ? Buffer.alloc(0) : publicHalf(privateKey);
       const algorithm = algorithmOf(privateKey);
       const createdAt = now();
-      const facts = factsOf({ keyId, name, algorithm, spki, createdAt });
+      const facts = factsOf({ keyId, name, algorithm, spki });
       const secret = isSecret ? privateKey.export() : privateKey.export({ format: 'der', type: 'pkcs8' });
       const wrapped = using(secret, () => wrapKey(secret, facts, keks));
       const content: KeyContent = {
@@ -118,33 +120,31 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
         wrapped: wrapped.toString('base64'),
       };
       records.insert(place(keyId, name), Buffer.from(JSON.stringify(content)));
-      return { keyId, name, algorithm, spki, createdAt };
+      return { keyId, name, algorithm, spki, createdAt, wrapped };
     },
-    withSecret(keyId, use) {
-      const found = read(keyId);
+    withSecret(key, use) {
+      const found = typeof key === 'string' ? read(key) : key;
       if (!found) throw fail('key-denied');
-      return unwrapKey(found.wrapped, factsOf(found.key), keks, use);
+      return unwrapKey(found.wrapped, factsOf(found), keks, use);
     },
   };
 }
 
-function factsOf({ keyId, name, algorithm, spki }: StoredKey): KeyFacts {
+function factsOf({ keyId, name, algorithm, spki }: Omit<StoredKey, 'createdAt' | 'wrapped'>): KeyFacts {
   return { keyId, use: name.use, owner: `${name.tenant}/${name.identity}`, algorithm, spki };
 }
 
-function parse(content: Buffer): { key: StoredKey; wrapped: Buffer } {
+function parse(content: Buffer): StoredKey {
   // The row was opened under the store's own key: its form is what `add` wrote.
   const { v, keyId, algorithm, spki, createdAt, wrapped } = JSON.parse(content.toString('utf8')) as KeyContent;
   if (v !== 1) throw fail('version-unsupported');
   const name = parseKeyId(keyId);
   return {
-    key: {
-      keyId: formatKeyId(name),
-      name,
-      algorithm,
-      spki: Buffer.from(spki, 'base64'),
-      createdAt: new Date(createdAt),
-    },
+    keyId: formatKeyId(name),
+    name,
+    algorithm,
+    spki: Buffer.from(spki, 'base64'),
+    createdAt: new Date(createdAt),
     wrapped: Buffer.from(wrapped, 'base64'),
   };
 }

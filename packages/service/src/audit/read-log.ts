@@ -2,11 +2,16 @@
 // cut short leaves one line without an end, or blocks of zeros where the disk had not yet been; both only at the very end.
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { type ChainHead, chainStart, followLine, maxLine } from './chain.ts';
+import { beginsLine, type ChainHead, chainStart, followLine, maxLine } from './chain.ts';
 
 /** One group of records goes to disk at once; a torn write is never longer. */
 export const maxGroupBytes = 1024 * 1024;
 const readLength = 1024 * 1024;
+/** The smallest piece that disks write. */
+const sectorLength = 512;
+
+/** `line` is without its line feed. */
+export type OnLine = (line: string, head: ChainHead) => void;
 
 export type LogState =
   /** Whole, or with a torn end after `end`, `torn` bytes long. */
@@ -14,8 +19,8 @@ export type LogState =
   /** The line after `head` was changed, or lines before it were taken out or reordered. */
   | { readonly kind: 'tampered'; readonly head: ChainHead };
 
-/** Reads the whole log; a file that is not there is an empty one. */
-export async function readLog(file: string): Promise<LogState> {
+/** Reads the whole log; a file that is not there is an empty one. `onLine` gets each genuine line and the head after it. */
+export async function readLog(file: string, onLine: OnLine = () => undefined): Promise<LogState> {
   let handle: FileHandle;
   try {
     handle = await open(file, 'r');
@@ -25,13 +30,13 @@ export async function readLog(file: string): Promise<LogState> {
     throw error;
   }
   try {
-    return await follow(handle);
+    return await follow(handle, onLine);
   } finally {
     await handle.close();
   }
 }
 
-async function follow(handle: FileHandle): Promise<LogState> {
+async function follow(handle: FileHandle, onLine: OnLine): Promise<LogState> {
   const { size } = await handle.stat();
   let head = chainStart;
   let end = 0;
@@ -44,26 +49,45 @@ async function follow(handle: FileHandle): Promise<LogState> {
     rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
     let from = 0;
     for (let feed = rest.indexOf(10); feed >= 0; feed = rest.indexOf(10, from)) {
-      const next = followLine(rest.toString('utf8', from, feed), head);
+      const line = rest.toString('utf8', from, feed);
+      const next = followLine(line, head);
       if (!next) return await tornOrTampered(handle, head, end, size);
       head = next;
+      onLine(line, head);
       end += feed + 1 - from;
       from = feed + 1;
     }
     rest = rest.subarray(from);
     if (rest.length > maxLine) return await tornOrTampered(handle, head, end, size);
   }
-  return { kind: 'genuine', head, end, torn: size - end };
+  return size === end ? { kind: 'genuine', head, end, torn: 0 } : await tornOrTampered(handle, head, end, size);
 }
 
-/** A line that does not follow is torn only if everything from it on fits into one group and holds a block that was never written. */
+/** What does not follow is torn only if it fits into one group and is the beginning of a line, or holds sectors that were never written. */
 async function tornOrTampered(handle: FileHandle, head: ChainHead, end: number, size: number): Promise<LogState> {
   if (size - end <= maxGroupBytes) {
     const tail = Buffer.alloc(size - end);
     await handle.read(tail, 0, tail.length, end);
-    if (tail.includes(0)) return { kind: 'genuine', head, end, torn: size - end };
+    if (beginsLine(tail, head) || hasUnwrittenSectors(tail, end))
+      return { kind: 'genuine', head, end, torn: size - end };
   }
   return { kind: 'tampered', head };
+}
+
+/** A disk writes sectors whole, so what it did not write is zeros from the old end or a sector's start to a sector's end; a zero
+ * anywhere else was put there. `start`: where the tail stands in the file. */
+function hasUnwrittenSectors(tail: Buffer, start: number): boolean {
+  let from = tail.indexOf(0);
+  if (from < 0) return false;
+  while (from >= 0) {
+    let to = from;
+    while (to < tail.length && tail[to] === 0) to++;
+    const begins = from === 0 || (start + from) % sectorLength === 0;
+    const ends = to === tail.length || (start + to) % sectorLength === 0;
+    if (!begins || !ends) return false;
+    from = tail.indexOf(0, to);
+  }
+  return true;
 }
 
 /** Whether the line that ends at `end` has this hash: a chain that was cut or written anew does not hold an older head. */

@@ -46,12 +46,26 @@ export interface AuditEntry {
   readonly count?: number;
 }
 
+/** The head before it, signed: what is above it cannot be rewritten by whoever lacks the store's audit key. */
+export interface Checkpoint {
+  readonly at: Date;
+  readonly kind: 'checkpoint';
+  /** As signed-head.ts writes it. */
+  readonly head: string;
+  /** The public key, SPKI in base64. */
+  readonly key: string;
+}
+
+/** What stands in a line that was read: dates as ISO 8601. */
+export type AuditRecord = ChainHead &
+  ((Omit<AuditEntry, 'at'> & { readonly at: string }) | (Omit<Checkpoint, 'at'> & { readonly at: string }));
+
 /** The next line with its line feed, and the head after it. */
-export function chainLine(entry: AuditEntry, head: ChainHead): { line: string; head: ChainHead } {
+export function chainLine(entry: AuditEntry | Checkpoint, head: ChainHead): { line: string; head: ChainHead } {
   const seq = head.seq + 1;
-  const { at, kind, operation, ...rest } = entry;
+  const { at, kind, ...rest } = entry;
   const start = { v: recordVersion, suite: recordSuite, seq, at: at.toISOString(), prev: head.hash };
-  const body = JSON.stringify({ ...start, kind, operation, ...rest });
+  const body = JSON.stringify({ ...start, kind, ...rest });
   const hash = hashOf(body.slice(0, -1));
   return { line: `${body.slice(0, -1)},"hash":"${hash}"}\n`, head: { seq, hash } };
 }
@@ -61,10 +75,21 @@ export function followLine(line: string, head: ChainHead): ChainHead | undefined
   const body = line.slice(0, -sealLength);
   const hash = /^,"hash":"([0-9a-f]{64})"\}$/.exec(line.slice(-sealLength))?.[1];
   const seq = head.seq + 1;
-  const opening = `{"v":${recordVersion},"suite":${recordSuite},"seq":${seq},`;
+  const opening = openingOf(seq);
   if (!hash || !body.startsWith(opening) || hashOf(body) !== hash) return undefined;
   if (/^"at":"[^"]+","prev":"([0-9a-f]{64})"/.exec(body.slice(opening.length))?.[1] !== head.hash) return undefined;
   return { seq, hash };
+}
+
+/** Whether bytes are the beginning of a line that could follow `head`: what a crash leaves of one. */
+export function beginsLine(bytes: Buffer, head: ChainHead): boolean {
+  const opening = Buffer.from(`${openingOf(head.seq + 1)}"at":"`);
+  const length = Math.min(bytes.length, opening.length);
+  return bytes.subarray(0, length).equals(opening.subarray(0, length)) && !bytes.includes(10);
+}
+
+function openingOf(seq: number): string {
+  return `{"v":${recordVersion},"suite":${recordSuite},"seq":${seq},`;
 }
 
 function hashOf(body: string): string {
