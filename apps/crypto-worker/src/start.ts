@@ -42,6 +42,12 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     blobs,
     clock,
     log,
+    onTry({ waitedMs, tookMs }) {
+      if (waitedMs !== undefined)
+        telemetry.observe('sealpost_queue_wait_seconds', waitedMs / 1000, { stage: 'crypto' });
+      telemetry.observe('sealpost_job_seconds', tookMs / 1000, { stage: 'crypto' });
+    },
+    onQuarantine: (code) => telemetry.count('sealpost_messages_quarantined_total', { stage: 'crypto', code }),
   });
 
   telemetry.gauge('sealpost_queue_jobs', async () => {

@@ -51,7 +51,19 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     markLifeMs: ticketLifeMs(config.queue),
     rules: { maxAgeMs, delayNoticeMs: config.egress.delayNoticeHours * hourMs },
   });
-  const consumer = stage.consume(handle, { concurrency, queue: config.queue, blobs, clock, log });
+  const consumer = stage.consume(handle, {
+    concurrency,
+    queue: config.queue,
+    blobs,
+    clock,
+    log,
+    onTry({ waitedMs, tookMs }) {
+      if (waitedMs !== undefined)
+        telemetry.observe('sealpost_queue_wait_seconds', waitedMs / 1000, { stage: 'delivery' });
+      telemetry.observe('sealpost_job_seconds', tookMs / 1000, { stage: 'delivery' });
+    },
+    onQuarantine: (code) => telemetry.count('sealpost_messages_quarantined_total', { stage: 'delivery', code }),
+  });
 
   telemetry.gauge('sealpost_route_connections', () =>
     hops.map((hop) => ({ value: hop.connectionCount(), labels: { route: hop.name } })),

@@ -41,6 +41,7 @@ export type {
   MetricName,
   Reading,
 } from './telemetry/metrics.ts';
+export { metrics } from './telemetry/metrics.ts';
 export { startTelemetry } from './telemetry/start-telemetry.ts';
 export type { RunningTelemetry, SpanOptions, Telemetry } from './telemetry/telemetry.ts';
 export { leastTlsVersion, readAuthorities, readIdentity, readSecret, type TlsFiles, type TlsIdentity } from './tls.ts';
