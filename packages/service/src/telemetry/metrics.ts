@@ -129,13 +129,13 @@ export const metrics = {
   sealpost_queue_jobs: {
     kind: 'gauge',
     help: 'Jobs of a stage by state; `failed` are those set aside in the quarantine',
-    by: stageRoles,
+    by: ['ingress', ...stageRoles],
     labels: { stage: stages, state: ['waiting', 'active', 'delayed', 'failed'] },
   },
   sealpost_queue_oldest_seconds: {
     kind: 'gauge',
     help: 'Age of the oldest job of a stage that is not done',
-    by: stageRoles,
+    by: ['ingress', ...stageRoles],
     labels: { stage: stages },
   },
   sealpost_queue_wait_seconds: {
