@@ -15,9 +15,15 @@ const peers: Readonly<Record<string, readonly string[]>> = {
   prometheus: ['/usr/bin/promtool', '/usr/local/bin/promtool'],
 };
 
-/** Installs what is missing where that can be done; says what cannot. */
-export function installPeers(): void {
-  const missing = Object.keys(peers).filter((name) => !isThere(name));
+/** A Java compiler is large, so only the suite that cannot do without it asks for one. */
+const peersOfSuite: Readonly<Record<string, typeof peers>> = {
+  interop: { 'libbcmail-java': ['/usr/share/java/bcmail.jar'], 'default-jdk-headless': ['/usr/bin/javac'] },
+};
+
+/** Installs what is missing for a suite where that can be done; says what cannot. */
+export function installPeers(suite: string): void {
+  const wanted = { ...peers, ...peersOfSuite[suite] };
+  const missing = Object.keys(wanted).filter((name) => !isThere(name, wanted[name] ?? []));
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).status !== 0) {
     process.stderr.write(`Tests that talk to these will skip; install them first to run all: ${missing.join(' ')}\n`);
@@ -32,8 +38,8 @@ export function installPeers(): void {
   }
 }
 
-function isThere(name: string): boolean {
-  return peers[name]?.some(exists) || spawnSync('dpkg', ['-s', name], { stdio: 'ignore' }).status === 0;
+function isThere(name: string, files: readonly string[]): boolean {
+  return files.some(exists) || spawnSync('dpkg', ['-s', name], { stdio: 'ignore' }).status === 0;
 }
 
 function exists(file: string): boolean {

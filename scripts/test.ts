@@ -38,7 +38,7 @@ if (files.length === 0) {
   process.stderr.write('No test file matches.\n');
   process.exit(2);
 }
-installPeers();
+installPeers(values.suite);
 const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=240000', ...files], {
   cwd: root,
   stdio: 'inherit',

@@ -95,6 +95,7 @@ export async function attackerOf(gateway: TestInstallation): Promise<Attacker> {
         recipients: [{ address: mallory }],
         eightBit: false,
         smtpUtf8: false,
+        salt: 'salt',
       };
       const message = Buffer.from('From: alice@alpha.test\r\nTo: mallory@evil.test\r\n\r\nforged\r\n');
       const blob = sealMessage({ envelope, message }, { keyId, tenant, id, stage }, publicKey);

@@ -126,66 +126,34 @@ async function setAside(id: string): Promise<string> {
 
 // What the SMTP dialogue refuses.
 
-interface Refusal {
-  readonly at: 'mail' | 'rcpt' | 'message';
-  readonly reply: readonly [code: number, enhanced: string];
-  readonly sending: Sending;
-}
+/** Where it is refused, with which codes, and what was sent. */
+type Refusal = readonly [at: 'mail' | 'rcpt' | 'message', reply: string, sending: Sending];
 
 const fields = (...lines: string[]): string => `${[...lines, '', 'x'].join('\r\n')}\r\n`;
+const says = (...lines: string[]): Sending => ({ message: fields(...lines) });
+const holds = (text: string): Sending => ({ message: `${fields(`From: ${alice}`)}${text}\r\n` });
 const many = Array.from({ length: 101 }, (_, index) => `r${index}@nowhere.test`);
+const tooLong = mail({ From: alice }, 'a line\n'.repeat(outboundBytes / 7));
 
 const refusedOutbound: Record<string, Refusal> = {
-  'oversize, announced': {
-    at: 'mail',
-    reply: [552, '5.3.4'],
-    sending: { parameters: `SIZE=${outboundBytes}` },
-  },
-  oversize: {
-    at: 'message',
-    reply: [552, '5.3.4'],
-    sending: { message: mail({ From: alice }, 'a line\n'.repeat(outboundBytes / 7)) },
-  },
-  'too many recipients': { at: 'rcpt', reply: [452, '4.5.3'], sending: { to: many } },
-  'a foreign From': {
-    at: 'message',
-    reply: [550, '5.7.1'],
-    sending: { message: fields('From: boss@bank.test') },
-  },
-  'two From fields': {
-    at: 'message',
-    reply: [550, '5.6.0'],
-    sending: { message: fields(`From: ${alice}`, 'From: boss@bank.test') },
-  },
-  'two addresses in From': {
-    at: 'message',
-    reply: [550, '5.6.0'],
-    sending: { message: fields(`From: ${alice}, bob@alpha.test`) },
-  },
-  'a group in From': {
-    at: 'message',
-    reply: [550, '5.6.0'],
-    sending: { message: fields(`From: us: ${alice}, bob@alpha.test;`) },
-  },
-  'no From': { at: 'message', reply: [550, '5.6.0'], sending: { message: fields('Subject: x') } },
-  'a line that is no field': {
-    at: 'message',
-    reply: [550, '5.6.0'],
-    sending: { message: fields(`From: ${alice}`, 'no field') },
-  },
-  'a bare LF': { at: 'message', reply: [550, '5.6.11'], sending: { message: `${fields(`From: ${alice}`)}a\nb\r\n` } },
-  'a bare CR': { at: 'message', reply: [550, '5.6.11'], sending: { message: `${fields(`From: ${alice}`)}a\rb\r\n` } },
-  'a NUL': { at: 'message', reply: [550, '5.6.11'], sending: { message: `${fields(`From: ${alice}`)}a\0b\r\n` } },
-  'a hundred hops': {
-    at: 'message',
-    reply: [554, '5.4.6'],
-    sending: { message: `${'Received: by x\r\n'.repeat(100)}${fields(`From: ${alice}`)}` },
-  },
+  'oversize, announced': ['mail', '552 5.3.4', { parameters: `SIZE=${outboundBytes}` }],
+  oversize: ['message', '552 5.3.4', { message: tooLong }],
+  'too many recipients': ['rcpt', '452 4.5.3', { to: many }],
+  'a foreign From': ['message', '550 5.7.1', says('From: boss@bank.test')],
+  'two From fields': ['message', '550 5.6.0', says(`From: ${alice}`, 'From: boss@bank.test')],
+  'two addresses in From': ['message', '550 5.6.0', says(`From: ${alice}, bob@alpha.test`)],
+  'a group in From': ['message', '550 5.6.0', says(`From: us: ${alice}, bob@alpha.test;`)],
+  'no From': ['message', '550 5.6.0', says('Subject: x')],
+  'a line that is no field': ['message', '550 5.6.0', says(`From: ${alice}`, 'no field')],
+  'a bare LF': ['message', '550 5.6.11', holds('a\nb')],
+  'a bare CR': ['message', '550 5.6.11', holds('a\rb')],
+  'a NUL': ['message', '550 5.6.11', holds('a\0b')],
+  'a hundred hops': ['message', '554 5.4.6', says(...Array(100).fill('Received: by x'), `From: ${alice}`)],
 };
 
 const refusedInbound: Record<string, Refusal> = {
-  'a domain that is not ours': { at: 'rcpt', reply: [550, '5.7.1'], sending: { to: ['x@nowhere.test'] } },
-  'a recipient that does not exist': { at: 'rcpt', reply: [550, '5.1.1'], sending: { to: ['nobody@alpha.test'] } },
+  'a domain that is not ours': ['rcpt', '550 5.7.1', { to: ['x@nowhere.test'] }],
+  'a recipient that does not exist': ['rcpt', '550 5.1.1', { to: ['nobody@alpha.test'] }],
 };
 
 for (const [direction, table] of [
@@ -193,12 +161,11 @@ for (const [direction, table] of [
   ['inbound', refusedInbound],
 ] as const) {
   test(`${direction}: what the SMTP dialogue refuses`, async (t) => {
-    for (const [name, { at, reply: expected, sending }] of Object.entries(table)) {
+    for (const [name, [at, expected, sending]] of Object.entries(table)) {
       await t.test(name, async () => {
         const replies = await talk(gateway.ready[direction], sending);
         const reply = at === 'rcpt' ? replies.rcpt.find(({ code }) => code !== 250) : replies[at];
-        const { code, text = '' } = reply ?? {};
-        assert.deepEqual([code, text.split(' ')[1]], expected);
+        assert.ok(reply?.text.startsWith(`${expected} `), reply?.text ?? 'no reply');
       });
     }
     assert.deepEqual(

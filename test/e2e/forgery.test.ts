@@ -197,7 +197,22 @@ test('quarantined mail put back without a release stays unprotected and undelive
   };
   assert.equal(await again(async () => undefined), 'message-malformed');
   assert.equal(await again(() => attacker.blobs.remove(`plan-${loot.aside}`)), 'message-malformed');
+  // The older of two genuine plans of one message is one that a worker made for it.
+  assert.equal(await again(() => attacker.blobs.put(`plan-${loot.aside}`, loot.plan)), 'message-malformed');
   assert.equal(await again(() => attacker.blobs.put(`plan-${loot.aside}`, loot.otherPlan)), 'ticket-invalid');
+});
+
+test('an operator’s release cannot be led to another message', async () => {
+  const broken = `From: ${alice}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed\r\n\r\nmeant\r\n`;
+  const meant = await accepted('nobody@nowhere.test', Buffer.from(broken));
+  await until('it is set aside', () => attacker.quarantined(meant));
+  const [job, other] = [await attacker.job('crypto', meant), await attacker.job('crypto', loot.aside)];
+  assert.ok(job && other);
+  await attacker.overwrite('crypto', meant, { ...job, ticket: other.ticket });
+  const count = outside.transactions.length;
+  await assert.rejects(gateway.cli('queue', 'release', meant), /The ticket of a queued message is not genuine/);
+  assert.equal(outside.transactions.length, count);
+  assert.ok(await attacker.quarantined(meant));
 });
 
 test('the limit: what was delivered can be made to go again, the same to the same recipients', async () => {
@@ -265,6 +280,9 @@ test('a worker’s stolen credential gets no key that its tickets do not justify
     return openMessage(await blobOf(attacker, id), context, await worker.spoolPrivateKey(keyId)).envelope;
   };
   const [fromAlice, toAlice] = [await opened(outbound), await opened(inbound)];
+  // The hash in a ticket must not confirm whom somebody guesses.
+  assert.ok(Buffer.from(fromAlice.salt, 'base64url').length >= 16);
+  assert.notEqual(fromAlice.salt, toAlice.salt);
 
   const ask = async (
     identity: string,

@@ -200,24 +200,19 @@ test('what Sealpost refuses goes back to the sender', { skip }, async () => {
 
 test('smtp-source through Postfix and Sealpost to smtp-sink: every message arrives', { skip }, async () => {
   // Ends by itself after the last of them.
-  const sink = spawn('smtp-sink', ['-u', 'nobody', '-M', '60', `127.0.0.1:${ports.counter}`, '100'], {
+  const sink = spawn('/usr/sbin/smtp-sink', ['-u', 'nobody', '-M', '60', `127.0.0.1:${ports.counter}`, '100'], {
     stdio: 'ignore',
   });
   const done = once(sink, 'exit', { signal: AbortSignal.timeout(40_000) });
   try {
     const source = ['-s', '5', '-m', '60', '-l', '5000', '-d', '-f', alice, '-t', 'many@counted.test'];
-    await promisify(execFile)('smtp-source', [...source, `127.0.0.1:${ports.submission}`]);
+    await promisify(execFile)('/usr/sbin/smtp-source', [...source, `127.0.0.1:${ports.submission}`]);
     assert.deepEqual(await done, [0, null]);
   } finally {
     sink.kill();
   }
 });
 
-test('nothing was set aside, and the Sealpost part of the page is sound', { skip }, async () => {
+test('nothing was set aside on the way', { skip }, async () => {
   assert.deepEqual(await gateway.cli('queue', 'list'), []);
-  const file = partner.file('sealpost.yaml');
-  writeFileSync(file, tried('sealpost.yaml'));
-  const command = join(import.meta.dirname, '../../apps/cli/src/main.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, [command, 'config', 'check', file, '--json']);
-  assert.deepEqual(JSON.parse(stdout), { ok: true, problems: [] });
 });

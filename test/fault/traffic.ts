@@ -31,7 +31,7 @@ export interface SendCounts {
   /** Replies with 4xx. */
   readonly refused: number;
   /** Connections that could not be had or broke, with or without the final dot sent. */
-  readonly lost: number;
+  readonly unanswered: number;
 }
 
 export const messageId = (name: string): string => `<${name}@${domain}>`;
@@ -39,7 +39,7 @@ export const messageId = (name: string): string => `<${name}@${domain}>`;
 /** Sends every parcel until it is acknowledged. Rejects on a 5xx reply and when the time is over. */
 export async function sendParcels(parcels: readonly Parcel[], options: SendOptions): Promise<SendCounts> {
   const deadline = performance.now() + options.withinMs;
-  const counts = { acknowledged: 0, refused: 0, lost: 0 };
+  const counts = { acknowledged: 0, refused: 0, unanswered: 0 };
   const waiting = [...parcels];
 
   async function session(): Promise<void> {
@@ -61,7 +61,7 @@ export async function sendParcels(parcels: readonly Parcel[], options: SendOptio
           counts.refused++;
         } catch (error) {
           if (error instanceof Refused) throw error;
-          counts.lost++;
+          counts.unanswered++;
         }
         client?.end();
         client = undefined;

@@ -161,7 +161,7 @@ function copy(node: Node): Node {
 
 /** The same octets as one leaf, of which a thousand cost nothing. */
 function opaque(node: Node): Node {
-  const { tag, children, content, prefix } = node;
+  const { tag, children, prefix } = node;
   if (children === undefined) return { ...node };
   return {
     tag,

@@ -16,3 +16,9 @@ export function readInput(file: string): Buffer {
     throw new UsageError(`cannot read ${file}; check the name and its permissions`);
   }
 }
+
+/** The text of a file that holds a password or passphrase, without the newline that editors end files with; `-` is standard input. */
+export function readSecretInput(file: string): string {
+  const bytes = file === '-' ? readFileSync(0) : readInput(file);
+  return bytes.toString('utf8').replace(/\r?\n$/, '');
+}

@@ -16,10 +16,19 @@ export async function protectGroup(worker: Worker, resolved: ResolvedProtection)
       keys: leasedKeys(signer ? [signer] : [], worker.keys, message),
       ...(signer ? { sign: { certificate: signer.certificate, chain: signer.chain } } : {}),
       ...(encryptTo.length > 0 ? { encrypt: { recipients: encryptTo } } : {}),
-      now: worker.clock.now(),
+      now: signingTime(worker, resolved),
     });
     return outgoing(message, group, bytes);
   } catch (error) {
     throw error instanceof SmimeError ? fail('protection-failed', error) : error;
   }
+}
+
+/**
+ * When the ingress took the mail: its Date field is about then, and readers distrust a signature made at another time
+ * (CVE-2023-50761). Mail that waited for a certificate is signed when there was one.
+ */
+function signingTime({ clock }: Worker, { message, signer }: ResolvedProtection): Date {
+  const isCertified = !signer || signer.certificate.notBefore <= message.acceptedAt;
+  return isCertified ? message.acceptedAt : clock.now();
 }

@@ -1,7 +1,7 @@
 // The other side: `openssl cms` verifies and decrypts what we made, and makes what we open.
 
 import { execFileSync } from 'node:child_process';
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,8 +24,7 @@ export function openssl(
 }
 
 export function pem(der: Buffer): string {
-  const lines = der.toString('base64').replace(/.{64}/g, '$&\n');
-  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+  return new X509Certificate(der).toString();
 }
 
 export function keyPem(key: KeyObject): string {

@@ -106,6 +106,7 @@ test('DSN parameters, 8BITMIME and SMTPUTF8 reach the sealed envelope as they we
     envid: 'a+2Bb+3D',
     eightBit: true,
     smtpUtf8: true,
+    salt: envelope.salt,
   });
   assert.match(received, / with UTF8SMTP id /);
   assert.equal(Buffer.from(message, 'latin1').toString(), 'From: Älice <älice@alpha.test>\r\n\r\nGrüße\r\n');

@@ -29,7 +29,7 @@ export function fillCredentials(config: Installation, ca: Authority): string[] {
   };
   const secret = passphrase();
   if (!holdsCertificate(caFile, ca.certificate)) {
-    write(caFile, pem(ca.certificate), 0o644);
+    write(caFile, ca.certificate.pem, 0o644);
     made.push(caFile);
   }
 
@@ -52,7 +52,7 @@ export function fillCredentials(config: Installation, ca: Authority): string[] {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const key = privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: secret });
     write(files.key, String(key), 0o600);
-    write(files.certificate, pem(issue(publicKey)), 0o644);
+    write(files.certificate, issue(publicKey).pem, 0o644);
     made.push(files.certificate, files.key);
   }
   return made;
@@ -95,11 +95,6 @@ function holdsCertificate(file: string, certificate: Certificate): boolean {
   } catch {
     return false;
   }
-}
-
-function pem({ der }: Certificate): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
 /** Whole or not at all, also through a crash. */

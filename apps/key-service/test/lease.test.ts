@@ -206,14 +206,16 @@ test('a stage gets the private key of the spool that it reads, and of no other',
 
 test('a release is signed for a genuine ticket of a message, and names it', async () => {
   const operator = service.call('operator');
-  const { ticket } = ticketFor(signer);
-  const { ticket: release } = await operator.call('release-ticket', { ticket });
+  const { ticket, id } = ticketFor(signer);
+  const { ticket: release } = await operator.call('release-ticket', { message: id, ticket });
   assert.ok(release.includes('release'));
-  const forged = ticketFor(forgedSigner()).ticket;
-  await assert.rejects(
-    operator.call('release-ticket', { ticket: forged }),
-    (error) => codeOf(error) === 'ticket-invalid',
-  );
+  const [forged, other] = [ticketFor(forgedSigner()), ticketFor(signer)];
+  for (const refused of [
+    { message: forged.id, ticket: forged.ticket },
+    { message: id, ticket: other.ticket },
+  ]) {
+    await assert.rejects(operator.call('release-ticket', refused), (error) => codeOf(error) === 'ticket-invalid');
+  }
 });
 
 test('every lease and every refusal is on record, with the address as a keyed hash', async () => {

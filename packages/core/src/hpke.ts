@@ -44,6 +44,18 @@ export function rawPublicKey(key: KeyObject): Buffer {
   return key.export({ format: 'der', type: 'spki' }).subarray(spkiPrefix.length);
 }
 
+/** Spool keys serve thousands of messages, and exporting one costs as much as half an exchange. */
+const recipients = new WeakMap<KeyObject, Buffer>();
+
+/** The public bytes of a recipient's key, given either half of it. */
+function recipientBytes(key: KeyObject): Buffer {
+  const known = recipients.get(key);
+  if (known) return known;
+  const bytes = rawPublicKey(key.type === 'private' ? createPublicKey(key) : key);
+  recipients.set(key, bytes);
+  return bytes;
+}
+
 /** Sealing half of an HPKE context: each call uses the next nonce. */
 export interface HpkeSender {
   readonly encapsulated: Buffer;
@@ -59,7 +71,7 @@ export interface HpkeReceiver {
 export function setupSender(recipient: KeyObject, info: Buffer, ephemeral = generateKeyPairSync('x25519')): HpkeSender {
   const encapsulated = rawPublicKey(ephemeral.publicKey);
   const dh = exchange(ephemeral.privateKey, recipient);
-  const { key, baseNonce } = schedule(dh, Buffer.concat([encapsulated, rawPublicKey(recipient)]), info);
+  const { key, baseNonce } = schedule(dh, Buffer.concat([encapsulated, recipientBytes(recipient)]), info);
   let sequence = 0;
   return {
     encapsulated,
@@ -74,11 +86,7 @@ export function setupSender(recipient: KeyObject, info: Buffer, ephemeral = gene
 /** SetupBaseR (RFC 9180 §5.1.1). */
 export function setupReceiver(encapsulated: Buffer, recipient: KeyObject, info: Buffer): HpkeReceiver {
   const dh = exchange(recipient, x25519PublicKey(encapsulated));
-  const { key, baseNonce } = schedule(
-    dh,
-    Buffer.concat([encapsulated, rawPublicKey(createPublicKey(recipient))]),
-    info,
-  );
+  const { key, baseNonce } = schedule(dh, Buffer.concat([encapsulated, recipientBytes(recipient)]), info);
   let sequence = 0;
   return {
     open(aad, sealed) {

@@ -89,7 +89,14 @@ function isCount(value: unknown): value is number {
 }
 
 function isTrace(value: unknown): value is TraceContext {
-  return isRecord(value) && typeof value.traceparent === 'string' && value.traceparent.length <= 128;
+  if (!isRecord(value)) return false;
+  const { traceparent, tracestate = '' } = value;
+  return typeof traceparent === 'string' && traceparent.length <= 128 && isTraceState(tracestate);
+}
+
+/** Only bounded by its writers (W3C Trace Context §3.3.1.5 wants 512 characters carried on). */
+function isTraceState(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= 2_048;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -120,6 +120,7 @@ test('jobs: what Redis returns is checked, whatever it is', () => {
   const tried = { ...delivery, tried: { traceparent: '00-1-3-01' } };
   assert.deepEqual(readDeliveryJob(tried), tried);
   assert.deepEqual(readDeliveryJob({ ...delivery, tried: 'x' }), delivery);
+  assert.deepEqual(readDeliveryJob({ ...delivery, tried: { traceparent: '00-1-3-01', tracestate: 5 } }), delivery);
   assert.equal(messageOf(deliveryId(id, 'g0')), id);
   const bad: unknown[] = [
     undefined,

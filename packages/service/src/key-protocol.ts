@@ -115,7 +115,8 @@ export const keyOperations = {
   'trust-anchors': { request: z.strictObject({ tenant }), answer: z.object({ certificates: z.array(certificate) }) },
 
   'release-ticket': {
-    request: z.strictObject({ ticket: bytes(maxTicket) }),
+    /** `message`: the one that the operator means; the ticket comes from Redis, and whoever writes there could show another's. */
+    request: z.strictObject({ message: z.string().max(80), ticket: bytes(maxTicket) }),
     answer: z.object({ ticket: bytes(maxTicket) }),
   },
   'identity-add': {

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { inspect, isObject, type OpenedObject, open, openObject, type Verdict } from '../src/index.ts';
 import { CONTENT_TYPE, ZLIB_COMPRESS } from '../src/cms/oids.ts';
 import { contentInfo } from '../src/cms/pieces.ts';
+import { inspect, isObject, type OpenedObject, open, openObject, type Verdict } from '../src/index.ts';
 import { algorithmIdentifier, explicit, integer, octetString, oid, sequence } from '../src/pki/der-write.ts';
 import { Openssl } from './openssl.ts';
 import { ca, keysOf, NOW, person } from './people.ts';

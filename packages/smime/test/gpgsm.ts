@@ -28,7 +28,18 @@ export class Gpgsm {
 
   importPerson(person: Person, openssl: Openssl): void {
     const args = ['-inkey', openssl.key(person.privateKey), '-in', openssl.certificate(person.certificate)];
-    this.run(['--import'], openssl.run(['pkcs12', '-export', '-legacy', '-passout', `pass:${PASSPHRASE}`, ...args]));
+    const once = () =>
+      this.run(['--import'], openssl.run(['pkcs12', '-export', '-legacy', '-passout', `pass:${PASSPHRASE}`, ...args]));
+    // gpgsm 2.2 cannot read one such file in a hundred, whatever the key; made once more, with another salt, it can.
+    for (let tries = 3; tries > 1; tries--) {
+      try {
+        once();
+        return;
+      } catch {
+        // The last attempt below tells why.
+      }
+    }
+    once();
   }
 
   /** Output of the command; throws with its messages when it fails. */

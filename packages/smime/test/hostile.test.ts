@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { inspect, open, openObject, parseMailboxes, SmimeError } from '../src/index.ts';
 import { CONTENT_TYPE } from '../src/cms/oids.ts';
 import { contentInfo } from '../src/cms/pieces.ts';
-import { integer, octetString, oid, sequence, tlv } from '../src/pki/der-write.ts';
+import { inspect, open, openObject, parseMailboxes, SmimeError } from '../src/index.ts';
 import { parseParameterized } from '../src/mime/content-type.ts';
+import { integer, octetString, oid, sequence, tlv } from '../src/pki/der-write.ts';
 import { ca, keysOf, NOW, person } from './people.ts';
 
 const bob = person('bob');

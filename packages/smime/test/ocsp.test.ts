@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { octetString, oid, NULL as nothing, sequence } from '../src/pki/der-write.ts';
+import { NULL as nothing, octetString, oid, sequence } from '../src/pki/der-write.ts';
 import { type OcspResponse, ocspStatus, parseOcspResponse } from '../src/pki/ocsp.ts';
 import { EXTENSION, PURPOSE } from '../src/pki/oids.ts';
 import { validatePath } from '../src/pki/path.ts';

@@ -84,6 +84,21 @@ for (const kind of ['rsa', 'p256', 'p384'] as const satisfies readonly KeyKind[]
   }
 }
 
+for (const digest of ['sha224', 'sha384', 'sha512-224', 'sha512-256', 'sha3-256']) {
+  // OpenSSL 3.0 cannot name SHA-3 in PSS parameters.
+  for (const padding of digest === 'sha3-256' ? [[]] : [[], ['-keyopt', 'rsa_padding_mode:pss']]) {
+    test(`we verify openssl's rsa signature over ${digest} ${padding.join(' ')}`, async () => {
+      const alice = person('alice', 'rsa');
+      const signer = ['-signer', openssl.certificate(alice.certificate), '-inkey', openssl.key(alice.privateKey)];
+      const made = openssl.run(['cms', '-sign', ...signer, '-md', digest, ...padding, '-crlfeol'], Buffer.from(ENTITY));
+      const message = Buffer.concat([Buffer.from(`From: ${alice.address}\r\n`), made]);
+      const opened = await open(message, { keys: keysOf(), recipients: [], trust: [ca], at: NOW });
+      assert.ok(opened.kind === 'opened' && opened.verdict.verified, JSON.stringify(opened));
+      assert.equal(opened.verdict.signers[0]?.digest, digest);
+    });
+  }
+}
+
 const ENCRYPTIONS: readonly (readonly string[])[] = [
   ['-aes256'],
   ['-aes-128-cbc'],
@@ -114,6 +129,7 @@ for (const kind of ['rsa', 'p256', 'p521', 'brainpool'] as const satisfies reado
 for (const options of [
   'rsa_padding_mode:oaep',
   'rsa_oaep_md:sha256',
+  'rsa_oaep_md:sha512-256',
   'rsa_mgf1_md:sha512',
   'rsa_oaep_label:6c6162656c',
 ]) {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { constants, publicEncrypt, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { KEY_TRANSPORT } from '../src/cms/algorithms.ts';
+import { writeIssuerSerial } from '../src/cms/identifier.ts';
 import { openRecipientInfo } from '../src/cms/open-recipient.ts';
 import { decryptPkcs1, encryptOaep } from '../src/cms/rsa-transport.ts';
-import { writeIssuerSerial } from '../src/cms/identifier.ts';
 import { algorithmIdentifier, integer, NULL, octetString, sequence } from '../src/pki/der-write.ts';
 import { person } from './people.ts';
 

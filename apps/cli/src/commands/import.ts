@@ -1,11 +1,10 @@
 // `sealpost import`: keys and certificates made elsewhere. With a private key they are an identity of ours; without one, a partner's.
 
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { type InstallationOptions, withInstallation } from '../installation.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { printJson, printTable } from '../output.ts';
-import { readInput } from '../read-input.ts';
+import { readInput, readSecretInput } from '../read-input.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface Options extends InstallationOptions {
@@ -37,9 +36,7 @@ export function addImportCommand(program: Command): void {
           file: fileOf(options),
           ...(options.tenant === undefined ? {} : { tenant: options.tenant }),
           ...(options.address === undefined ? {} : { address: options.address }),
-          ...(options.passwordFile === undefined
-            ? {}
-            : { password: readFileSync(options.passwordFile, 'utf8').replace(/\r?\n$/, '') }),
+          ...(options.passwordFile === undefined ? {} : { password: readSecretInput(options.passwordFile) }),
         }),
       );
       if (options.json) return printJson(imported);

@@ -1,11 +1,11 @@
 // `sealpost key-service`: whether the key store is open, and opening and sealing it.
 
-import { readFileSync } from 'node:fs';
 import type { KeyAnswer } from '@sealpost/service';
 import type { Command } from 'commander';
 import { type InstallationOptions, withInstallation } from '../installation.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { printFacts, printJson } from '../output.ts';
+import { readSecretInput } from '../read-input.ts';
 
 type Options = InstallationOptions & { readonly json?: boolean };
 
@@ -27,8 +27,7 @@ export function addKeyServiceCommands(program: Command): void {
       '\nExample:\n  pass show sealpost | sealpost key-service unseal --passphrase-file - --config /etc/sealpost.yaml',
     )
     .action(async (options: Options & { passphraseFile: string }) => {
-      const source = options.passphraseFile === '-' ? 0 : options.passphraseFile;
-      const passphrase = readFileSync(source, 'utf8').replace(/\r?\n$/, '');
+      const passphrase = readSecretInput(options.passphraseFile);
       show(await withKeyAdmin(options, (admin) => admin.call('unseal', { passphrase })), options);
     });
 

@@ -75,7 +75,7 @@ export function addQueueCommands(program: Command): void {
           );
         const ticket = await quarantine.ticket(id);
         if (ticket === undefined) throw new UsageError(`${id} is not set aside any more`);
-        const release = await withKeyAdmin(options, (admin) => admin.call('release-ticket', { ticket }));
+        const release = await withKeyAdmin(options, (admin) => admin.call('release-ticket', { message: id, ticket }));
         await putBack(quarantine, id, options, release.ticket.toString('base64url'));
       }),
     );

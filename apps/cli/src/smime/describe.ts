@@ -2,14 +2,14 @@
 
 import type { Certificate, Layer, PathResult, SignerVerdict } from '@sealpost/smime';
 
-export interface CertificateFacts {
+interface CertificateFacts {
   readonly subject: string;
   /** SHA-256 of the DER, hex. */
   readonly fingerprint: string;
   readonly addresses: readonly string[];
 }
 
-export function describeCertificate({ subject, fingerprint, addresses }: Certificate): CertificateFacts {
+function describeCertificate({ subject, fingerprint, addresses }: Certificate): CertificateFacts {
   return { subject, fingerprint, addresses };
 }
 

@@ -1,6 +1,5 @@
 // `sealpost smime open`: from the flags to the engine, and from its verdict to what is printed.
 
-import { createHash } from 'node:crypto';
 import {
   isObject,
   localKeys,
@@ -16,7 +15,7 @@ import {
 import { parsedFile } from '../arguments.ts';
 import { readInput } from '../read-input.ts';
 import { UsageError } from '../usage-error.ts';
-import { writeOutput } from '../write-output.ts';
+import { ContentSink } from './content-sink.ts';
 import { describeLayer } from './describe.ts';
 import { type HolderFlags, readCertificates, readHolders, readPassword } from './holders.ts';
 
@@ -45,7 +44,7 @@ export interface OpenReport {
   readonly layers: readonly ReturnType<typeof describeLayer>[];
   readonly from: Verdict['from'];
   readonly weaknesses: Verdict['weaknesses'];
-  /** Hex; absent when there is no content. */
+  /** Hex, of what `--out` gets. Of a bare object also when something further inside did not open. */
   readonly contentSha256?: string;
   /** `not-protected`: neither S/MIME nor a message with S/MIME in it. */
   readonly error?: { readonly code: SmimeErrorCode | 'not-protected' };
@@ -54,14 +53,17 @@ export interface OpenReport {
 /** Throws UsageError for files that cannot be read. */
 export async function openFile(flags: OpenFlags): Promise<OpenReport> {
   const bytes = readInput(flags.in);
-  const content = new Content(flags.out !== undefined);
-  const options = { ...openOptions(flags), onContent: (octets: Buffer) => content.show(octets) };
-  if (flags.content === undefined && !isObject(bytes)) return reported(await open(bytes, options), content, flags);
   const detached = flags.content === undefined ? undefined : readInput(flags.content);
-  const result = await openObject(bytes, options, detached);
-  // What a bare object holds is its own content, however much more is inside that.
-  if (result.kind === 'opened') content.show(result.content);
-  return reported(result, content, flags);
+  const isBare = detached !== undefined || isObject(bytes);
+  const content = new ContentSink(isBare ? 'outermost' : 'innermost', flags.out);
+  const options = { ...openOptions(flags), onContent: (octets: Buffer) => content.show(octets) };
+  try {
+    const result = isBare ? await openObject(bytes, options, detached) : await open(bytes, options);
+    if (result.kind === 'opened') content.release();
+    return reported(result, isBare || result.kind === 'opened' ? content.sha256 : undefined);
+  } finally {
+    content.discard();
+  }
 }
 
 function openOptions(flags: OpenFlags): OpenOptions {
@@ -93,10 +95,11 @@ function readHex(file: string): Buffer {
   return Buffer.from(digits, 'hex');
 }
 
-function reported(result: Opened | OpenedObject, content: Content, { out }: OpenFlags): OpenReport {
+function reported(result: Opened | OpenedObject, contentSha256: string | undefined): OpenReport {
   if (result.kind === 'plain') return { ...nothing, error: { code: 'not-protected' } };
   const { verified, encrypted, signed, problem, layers, from, weaknesses } = result.verdict;
-  const facts = {
+  return {
+    ok: result.kind === 'opened',
     verified,
     encrypted,
     signed,
@@ -104,11 +107,10 @@ function reported(result: Opened | OpenedObject, content: Content, { out }: Open
     layers: layers.map(describeLayer),
     from,
     weaknesses,
+    ...(contentSha256 === undefined ? {} : { contentSha256 }),
+    ...(result.kind === 'broken' ? { error: result.error } : {}),
+    ...(result.kind === 'undecryptable' ? { error: { code: 'undecryptable' } } : {}),
   };
-  if (result.kind === 'broken') return { ok: false, ...facts, error: result.error };
-  if (result.kind === 'undecryptable') return { ok: false, ...facts, error: { code: 'undecryptable' } };
-  if (out !== undefined && content.octets !== undefined) writeOutput(out, content.octets);
-  return { ok: true, ...facts, ...(content.sha256 === undefined ? {} : { contentSha256: content.sha256 }) };
 }
 
 const nothing = {
@@ -120,19 +122,3 @@ const nothing = {
   from: { match: false },
   weaknesses: [],
 } as const;
-
-/** The content seen last; its octets only when they will be written. */
-class Content {
-  readonly #keeps: boolean;
-  octets: Buffer | undefined;
-  sha256: string | undefined;
-
-  constructor(keeps: boolean) {
-    this.#keeps = keeps;
-  }
-
-  show(octets: Buffer): void {
-    this.sha256 = createHash('sha256').update(octets).digest('hex');
-    if (this.#keeps) this.octets = Buffer.from(octets);
-  }
-}

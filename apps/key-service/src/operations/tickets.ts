@@ -37,8 +37,9 @@ export const authorities: Operation<'authorities'> = {
 
 export const releaseTicket: Operation<'release-ticket'> = {
   subject: ({ ticket }) => namedBy(ticket),
-  async run({ ticket: bytes }, { store, now }) {
+  async run({ message, ticket: bytes }, { store, now }) {
     const ticket = verifiedTicket(bytes, 'crypto', store.tickets, now);
+    if (ticket.id !== message) throw fail('ticket-invalid');
     const release: Ticket = {
       ...ticket,
       kind: 'release',

@@ -25,7 +25,7 @@ export async function fileBlobs(directory: string): Promise<SpoolBlobs> {
   const folderOf = (id: string): string => join(directory, fan(checkedBlobId(id)));
   const pathOf = (id: string): string => join(folderOf(id), id);
 
-  /** Writes the bytes durably under a temporary name, lets `publish` give them their own, and leaves no temporary file behind. */
+  /** Writes the bytes durably under a temporary name and lets `publish` give them their own, which ends the temporary one. */
   async function write(id: string, bytes: Buffer, publish: (from: string, to: string) => Promise<void>): Promise<void> {
     const from = join(temporary, `${id}.${randomBytes(8).toString('hex')}`);
     try {
@@ -37,8 +37,9 @@ export async function fileBlobs(directory: string): Promise<SpoolBlobs> {
         await file.close();
       }
       await publish(from, pathOf(id));
-    } finally {
+    } catch (error) {
       await unlinkIfThere(from);
+      throw error;
     }
     await syncDirectory(folderOf(id));
   }
@@ -50,6 +51,7 @@ export async function fileBlobs(directory: string): Promise<SpoolBlobs> {
         let kept = bytes;
         await write(checkedBlobId(id), bytes, async (from, to) => {
           if (!(await linked(from, to))) kept = await readFile(to);
+          await unlinkIfThere(from);
         });
         return kept;
       }),

@@ -46,7 +46,7 @@ export function isLineSafe(bytes: Buffer): boolean {
  */
 export function sevenBitEntity(fields: readonly HeaderField[], body: Buffer): Buffer[] {
   const described = fields.some((field) => field.name === 'content-type') ? [] : [implicitType(body)];
-  if (isSevenBitSafe(body)) return [...described, ...fields.map((field) => withLineEnd(toCrlf(field.raw))), CRLF, body];
+  if (isSevenBitSafe(body)) return [...described, ...fields.map((field) => fieldLines(field.raw)), CRLF, body];
   const pieces = reencode({ fields, body, raw: body }, 0);
   return [...described, ...pieces];
 }
@@ -98,7 +98,7 @@ function leaf(entity: Entity, type: ParameterizedValue): Buffer[] {
   const encoded = encoding === 'base64' || encoding === 'quoted-printable';
   const crlf = toCrlf(entity.body);
   // Only the line ends were wrong: keep the text and its encoding.
-  if ((encoded || isTextual(type)) && isSevenBitSafe(crlf)) return [header(entity.fields, encoding ?? '7bit'), crlf];
+  if ((encoded || isTextual(type)) && isSevenBitSafe(crlf)) return [header(entity.fields), crlf];
   const decoded = decodeTransfer(entity.body, encoding);
   // NUL in "text" is UTF-16 or worse: its line ends are not ours to touch.
   if (isTextual(type) && !decoded.includes(0))
@@ -110,25 +110,34 @@ function isTextual(type: ParameterizedValue): boolean {
   return type.value.startsWith('text/') || type.value.startsWith('message/') || type.value.startsWith('multipart/');
 }
 
-/** The header block with the transfer encoding replaced in its place, or added, and the empty line. */
-function header(fields: readonly HeaderField[], encoding: string): Buffer {
-  const line = Buffer.from(`Content-Transfer-Encoding: ${encoding}\r\n`, 'latin1');
+/** The header block and the empty line; a transfer encoding that is given takes the place of the one there. */
+function header(fields: readonly HeaderField[], encoding?: string): Buffer {
+  const line = Buffer.from(`Content-Transfer-Encoding: ${encoding ?? '7bit'}\r\n`, 'latin1');
   const lines: Buffer[] = [];
   let placed = false;
   for (const field of fields) {
-    if (field.name !== 'content-transfer-encoding') lines.push(withLineEnd(toCrlf(field.raw)));
-    else if (!placed) {
-      placed = true;
-      lines.push(line);
-    }
+    const replaced = field.name === 'content-transfer-encoding';
+    if (!replaced || encoding === undefined) lines.push(fieldLines(field.raw));
+    else if (!placed) lines.push(line);
+    placed ||= replaced;
   }
   if (!placed) lines.push(line);
   return Buffer.concat([...lines, CRLF]);
 }
 
-/** The last field of an entity without an empty line may lack its line end. */
-function withLineEnd(raw: Buffer): Buffer {
-  return raw.at(-1) === LF ? raw : Buffer.concat([raw, CRLF]);
+/**
+ * A field with CRLF at the end of each line, also of the last one of an entity without an empty line. A bare CR ends no
+ * line of a header: made one, or a space at a line start, it would make fields that nobody wrote.
+ */
+function fieldLines(raw: Buffer): Buffer {
+  if (raw.at(-1) === LF && isLineSafe(raw)) return raw;
+  const text = raw
+    .toString('latin1')
+    .replace(/\r?\n$/, '')
+    .replace(/(?<!\r)\n/g, '\r\n')
+    .replace(/(?<=^|\n)(?:\0|\r(?!\n))/g, '?')
+    .replace(/\0|\r(?!\n)/g, ' ');
+  return Buffer.from(`${text}\r\n`, 'latin1');
 }
 
 /** Content type of an entity, the default of RFC 2045 §5.2 when there is none. */

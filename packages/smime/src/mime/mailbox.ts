@@ -86,7 +86,8 @@ function* tokenize(value: string): Generator<Token> {
       at = end + 1;
     } else if (char === '[') {
       const end = closing(value, at, ']');
-      yield { kind: 'literal', text: value.slice(at, end + 1) };
+      // One that does not end is no domain: it would swallow whatever stands behind it.
+      if (end < value.length) yield { kind: 'literal', text: value.slice(at, end + 1) };
       at = end + 1;
     } else if (SPECIALS.has(char)) {
       yield { kind: char as Special };
