@@ -1,13 +1,29 @@
 // Pages that are made from code say what the code says.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { metrics } from '@sealpost/service';
 import { renderErrors } from '../scripts/error-table.ts';
+import { renderMetrics } from '../scripts/metric-table.ts';
 
 const page = (name: string): string => readFileSync(join(import.meta.dirname, '../docs', name), 'utf8');
 
 test('docs/errors.md is the error table (npm run docs writes it)', () => {
   assert.equal(page('errors.md'), renderErrors());
+});
+
+test('docs/metrics.md is the metric table (npm run docs writes it)', () => {
+  assert.equal(page('metrics.md'), renderMetrics());
+});
+
+test('every metric of the table is recorded somewhere', () => {
+  const root = join(import.meta.dirname, '..');
+  const code = globSync('{packages,apps}/*/src/**/*.ts', { cwd: root })
+    .filter((file) => !file.endsWith('telemetry/metrics.ts'))
+    .map((file) => readFileSync(join(root, file), 'utf8'))
+    .join('\n');
+  const idle = Object.keys(metrics).filter((name) => !code.includes(`'${name}'`));
+  assert.deepEqual(idle, []);
 });

@@ -1,7 +1,13 @@
 // Puts the worker together: queue, blobs, key service, watchdog; and takes it apart again.
 
 import { connectRedis, cryptoStage, deliveryStage, openBlobs, redisMarks } from '@sealpost/queue';
-import { connectKeyService, type RunningService, type ServiceContext, ticketLifeMs } from '@sealpost/service';
+import {
+  connectKeyService,
+  type RunningService,
+  type ServiceContext,
+  showStages,
+  ticketLifeMs,
+} from '@sealpost/service';
 import { cryptoHandler } from './pipeline.ts';
 import { tickets } from './tickets.ts';
 import { watchdog } from './watchdog.ts';
@@ -18,7 +24,8 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   const blobs = await openBlobs(config.blobs, redis);
   const keys = connectKeyService(config.keyService, 'crypto-worker', instance, telemetry);
   const stage = cryptoStage(redis);
-  const deliveries = deliveryStage(redis).publisher();
+  const next = deliveryStage(redis);
+  const deliveries = next.publisher();
   const lifeMs = ticketLifeMs(config.queue);
   const worker: Worker = {
     installation: config.installation,
@@ -42,19 +49,15 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     blobs,
     clock,
     log,
+    onTry({ waitedMs, tookMs }) {
+      if (waitedMs !== undefined)
+        telemetry.observe('sealpost_queue_wait_seconds', waitedMs / 1000, { stage: 'crypto' });
+      telemetry.observe('sealpost_job_seconds', tookMs / 1000, { stage: 'crypto' });
+    },
+    onQuarantine: (code) => telemetry.count('sealpost_messages_quarantined_total', { stage: 'crypto', code }),
   });
 
-  telemetry.gauge('sealpost_queue_jobs', async () => {
-    const status = await stage.status(clock.now());
-    return (['waiting', 'active', 'delayed', 'failed'] as const).map((state) => ({
-      value: status[state],
-      labels: { stage: 'crypto', state },
-    }));
-  });
-  telemetry.gauge('sealpost_queue_oldest_seconds', async () => {
-    const { oldestMs } = await stage.status(clock.now());
-    return [{ value: oldestMs / 1000, labels: { stage: 'crypto' } }];
-  });
+  showStages(telemetry, clock, stage, next);
 
   return {
     isReady: () => redis.isReady(),

@@ -9,6 +9,7 @@ import {
   readAuthorities,
   readSecret,
   type ServiceContext,
+  showStages,
   ticketLifeMs,
 } from '@sealpost/service';
 import { connect, type Peer } from './connection.ts';
@@ -51,7 +52,27 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     markLifeMs: ticketLifeMs(config.queue),
     rules: { maxAgeMs, delayNoticeMs: config.egress.delayNoticeHours * hourMs },
   });
-  const consumer = stage.consume(handle, { concurrency, queue: config.queue, blobs, clock, log });
+  const consumer = stage.consume(handle, {
+    concurrency,
+    queue: config.queue,
+    blobs,
+    clock,
+    log,
+    onTry({ waitedMs, tookMs }) {
+      if (waitedMs !== undefined)
+        telemetry.observe('sealpost_queue_wait_seconds', waitedMs / 1000, { stage: 'delivery' });
+      telemetry.observe('sealpost_job_seconds', tookMs / 1000, { stage: 'delivery' });
+    },
+    onQuarantine: (code) => telemetry.count('sealpost_messages_quarantined_total', { stage: 'delivery', code }),
+  });
+
+  // From 0, so that the first bounces of a route are an increase, as Prometheus sees it.
+  for (const { name: route, direction } of config.egress.routes) {
+    for (const each of direction === undefined ? (['outbound', 'inbound'] as const) : [direction]) {
+      for (const outcome of ['delivered', 'bounced'] as const)
+        telemetry.count('sealpost_recipients_settled_total', { direction: each, route, outcome }, 0);
+    }
+  }
 
   telemetry.gauge('sealpost_route_connections', () =>
     hops.map((hop) => ({ value: hop.connectionCount(), labels: { route: hop.name } })),
@@ -59,17 +80,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   telemetry.gauge('sealpost_route_bytes_in_flight', () =>
     hops.map((hop) => ({ value: hop.bytesHeld(), labels: { route: hop.name } })),
   );
-  telemetry.gauge('sealpost_queue_jobs', async () => {
-    const status = await stage.status(clock.now());
-    return (['waiting', 'active', 'delayed', 'failed'] as const).map((state) => ({
-      value: status[state],
-      labels: { stage: 'delivery', state },
-    }));
-  });
-  telemetry.gauge('sealpost_queue_oldest_seconds', async () => {
-    const { oldestMs } = await stage.status(clock.now());
-    return [{ value: oldestMs / 1000, labels: { stage: 'delivery' } }];
-  });
+  showStages(telemetry, clock, stage);
 
   return {
     isReady: () => redis.isReady(),

@@ -78,6 +78,7 @@ export function acceptor(spool: Spool): (arrival: Arrival) => Promise<MessageId>
     const { direction, admission, envelope } = arrival;
     const { source } = admission;
     const count = envelope.recipients.length;
+    const started = performance.now();
     return telemetry.span(
       'ingress.accept',
       { direction, source, recipients: count },
@@ -88,6 +89,7 @@ export function acceptor(spool: Spool): (arrival: Arrival) => Promise<MessageId>
         log.event('message.accepted', { direction, tenant, message: id, source, bytes, count });
         telemetry.count('sealpost_messages_accepted_total', { direction, tenant });
         telemetry.observe('sealpost_message_bytes', bytes, { direction });
+        telemetry.observe('sealpost_accept_seconds', (performance.now() - started) / 1000, { direction });
         return id;
       },
       { parent: 'none', kind: 'server' },

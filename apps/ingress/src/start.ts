@@ -1,15 +1,25 @@
 // Puts the ingress together: key service, queue and blob store behind the listeners.
 
-import { connectRedis, cryptoStage, openBlobs } from '@sealpost/queue';
-import { connectKeyService, type ServiceContext } from '@sealpost/service';
+import { connectRedis, cryptoStage, openBlobs, redisState } from '@sealpost/queue';
+import { connectKeyService, type ServiceContext, showStages } from '@sealpost/service';
 import { openIngress, type RunningIngress } from './open-ingress.ts';
 
 export async function start(context: ServiceContext): Promise<RunningIngress> {
-  const { config, log, instance, telemetry } = context;
+  const { config, log, clock, instance, telemetry } = context;
   const keys = connectKeyService(config.keyService, 'ingress', instance, telemetry);
   const redis = await connectRedis(config.redis, log);
   const blobs = await openBlobs(config.blobs, redis);
-  const publisher = cryptoStage(redis).publisher();
+  const next = cryptoStage(redis);
+  const publisher = next.publisher();
+  showStages(telemetry, clock, next);
+  telemetry.gauge('sealpost_redis_memory_bytes', async () => {
+    const { usedBytes, limitBytes } = await redisState(redis);
+    return [
+      { value: usedBytes, labels: { which: 'used' } },
+      { value: limitBytes, labels: { which: 'limit' } },
+    ];
+  });
+  telemetry.gauge('sealpost_redis_persisting', async () => ((await redisState(redis)).isPersisting ? 1 : 0));
   return openIngress(context, {
     keys,
     blobs,

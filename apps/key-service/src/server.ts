@@ -9,17 +9,17 @@ import {
   type Installation,
   type KeyAnswer,
   KeyFault,
-  keyFaults,
   type KeyOperation,
-  keyOperations,
   type KeyRequest,
+  keyFaults,
+  keyOperations,
   type Telemetry,
   type TlsIdentity,
 } from '@sealpost/service';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Caller, callerOf } from './caller.ts';
 import type { Keeper } from './keeper.ts';
-import { type StoreOperation, operations } from './operations/index.ts';
+import { operations, type StoreOperation } from './operations/index.ts';
 import type { AuditSubject } from './operations/operation.ts';
 import { isPermitted } from './permissions.ts';
 import { passphraseBytes } from './vault/slots.ts';
@@ -87,7 +87,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           return;
         }
         options.onDenied(caller, 'forbidden');
-        telemetry.count('sealpost_key_calls_total', { role: caller?.role ?? 'none', outcome: 'denied' });
+        telemetry.count('sealpost_key_calls_total', { role: caller?.role ?? 'none', operation, outcome: 'denied' });
         await auditDenial(operation, caller);
         return answerFault(reply, new KeyFault('forbidden'));
       },
@@ -102,7 +102,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
 
   async function answer(operation: KeyOperation, caller: Caller, request: FastifyRequest): Promise<unknown> {
     const count = (outcome: 'ok' | 'denied' | 'failed') =>
-      telemetry.count('sealpost_key_calls_total', { role: caller.role, outcome });
+      telemetry.count('sealpost_key_calls_total', { role: caller.role, operation, outcome });
     const parent = request.headers.traceparent;
     try {
       const body = await telemetry.span(

@@ -1,9 +1,10 @@
 // Puts the key service together: store, audit log, server. It answers `status` and `unseal` from the start, and everything else
 // once the store is open.
 
-import { join } from 'node:path';
 import { X509Certificate } from 'node:crypto';
+import { join } from 'node:path';
 import { type RunningService, readAuthorities, readIdentity, type ServiceContext } from '@sealpost/service';
+import { certificateAges } from './certificate-ages.ts';
 import { openKeeper } from './keeper.ts';
 import { buildServer } from './server.ts';
 import { readSlotFile } from './vault/slot-file.ts';
@@ -21,6 +22,9 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   await openByFile();
   telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
   telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
+  telemetry.gauge('sealpost_audit_failing', () => (isAuditFailing() ? 1 : 0));
+  const ages = certificateAges(config.tenants.map(({ id }) => id));
+  telemetry.gauge('sealpost_certificates', () => (keeper.status().sealed ? [] : ages(keeper.store(), clock.now())));
 
   const server = buildServer({
     config,
@@ -34,13 +38,17 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   await server.listen({ host: config.keyServer.listen.host, port: config.keyServer.listen.port });
 
   return {
-    isReady: () => !keeper.status().sealed && !keeper.journal().isFailing(),
+    isReady: () => !keeper.status().sealed && !isAuditFailing(),
     isLive: () => true,
     async stop() {
       await server.close();
       await keeper.close();
     },
   };
+
+  function isAuditFailing(): boolean {
+    return keeper.status().reason === 'audit-tampered' || keeper.journal().isFailing();
+  }
 
   async function openByFile(): Promise<void> {
     const { slot } = config.keyServer;

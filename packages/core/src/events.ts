@@ -24,6 +24,7 @@ export const events = {
   'message.expired': 'warn',
   'job.later': 'info',
   'job.stalled': 'warn',
+  'job.lock-lost': 'warn',
   'job.reconciled': 'warn',
   'queue.fault': 'warn',
   'blob.swept': 'info',

@@ -20,8 +20,18 @@ export interface ConsumeOptions<Job extends QueuedJob> {
   readonly log: Log;
   /** Asked when an error means that the sender has to be told; without it such a job is set aside. */
   readonly onBounce?: (job: Job, code: ErrorCode, claim: Claim) => Promise<Outcome<Job>>;
+  /** Told after every try of a job. */
+  readonly onTry?: (times: TryTimes) => void;
+  /** Told when a job was set aside, after its place in the quarantine is sure. */
+  readonly onQuarantine?: (code: ErrorCode) => void;
   /** Shorter times, for tests. */
   readonly timing?: Partial<StageTiming>;
+}
+
+export interface TryTimes {
+  /** From publishing to the first start, by the clocks of both hosts; absent for later tries. */
+  readonly waitedMs?: number;
+  readonly tookMs: number;
 }
 
 export interface StageTiming {

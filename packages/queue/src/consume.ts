@@ -59,7 +59,8 @@ export function consumerOf<Job extends QueuedJob>(
   const settle = settler(redis, stage, handle, options, grip);
   const worker = new Worker<unknown, void>(
     stage.name,
-    (bullJob: BullJob<unknown>, token = '') => backlog.inHand(() => settle(bullJob, token)),
+    (bullJob: BullJob<unknown>, token = '') =>
+      backlog.inHand(() => timed(bullJob, options.onTry, () => settle(bullJob, token))),
     {
       connection,
       prefix: keyPrefix,
@@ -72,6 +73,9 @@ export function consumerOf<Job extends QueuedJob>(
     },
   );
   worker.on('stalled', (id) => options.log.event('job.stalled', jobFields(stage.name, id)));
+  worker.on('lockRenewalFailed', (ids) => {
+    for (const id of ids) options.log.event('job.lock-lost', jobFields(stage.name, id));
+  });
   worker.on('error', (error) => {
     // A lost connection is told by the link.
     if (!('syscall' in error) && !/^(Connection is closed|Stream isn't writeable)/.test(error.message)) {
@@ -94,6 +98,23 @@ export function consumerOf<Job extends QueuedJob>(
       await queue.close();
     },
   };
+}
+
+/** Runs one try and tells how long it took; how long the job waited is known at its first start only. */
+async function timed(
+  job: BullJob<unknown>,
+  onTry: ConsumeOptions<never>['onTry'],
+  run: () => Promise<void>,
+): Promise<void> {
+  if (!onTry) return run();
+  const isFirst = job.attemptsStarted === 1;
+  const waitedMs = isFirst ? { waitedMs: Math.max(0, Date.now() - job.timestamp) } : {};
+  const started = performance.now();
+  try {
+    await run();
+  } finally {
+    onTry({ ...waitedMs, tookMs: performance.now() - started });
+  }
 }
 
 /** Whether `work` ended before the deadline; BullMQ's own close has none. */

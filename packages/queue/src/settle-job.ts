@@ -139,6 +139,7 @@ export function settler<Job extends QueuedJob>(
       return again(bullJob, token);
     }
     log.event('message.quarantined', fields);
+    options.onQuarantine?.(code);
     throw constantError(code);
   }
 

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
-import { type Clock, codeOf, type Log, type ServiceRole } from '@sealpost/core';
+import { type Clock, codeOf, type EventName, events, type Log, type ServiceRole } from '@sealpost/core';
 import type { HttpConfig } from './config/http.ts';
 import type { Installation } from './config/installation.ts';
 import { ConfigError, loadConfig } from './config/load.ts';
@@ -14,6 +14,7 @@ import { startHealth } from './health.ts';
 import { startLog } from './log.ts';
 import { startTelemetry } from './telemetry/start-telemetry.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
+import { watchProcess } from './watch-process.ts';
 import { within } from './within.ts';
 
 /** EX_USAGE and EX_CONFIG of sysexits: a supervisor can tell a wrong file from a crash and need not restart. */
@@ -59,6 +60,7 @@ export async function runService(
   const instance = newInstance();
   const telemetry = startTelemetry(config.telemetry, { role, instance });
   watchEventLoop(telemetry);
+  watchProcess(telemetry, role, config);
   const log = counted(startLog({ config: config.log, role, instance, current: telemetry.current }), telemetry);
   const clock: Clock = { now: () => new Date() };
   const started = Promise.withResolvers<RunningService>();
@@ -89,8 +91,14 @@ export async function runService(
   log.event('process.ready', { port: health.port });
 }
 
-/** Every event is a metric too, so an alert rule can watch for any of them. */
+/**
+ * Every event is a metric too, so an alert rule can watch for any of them. Those that want attention begin at 0: a series that
+ * appears with 1 has not increased, as Prometheus sees it.
+ */
 function counted(log: Log, telemetry: Telemetry): Log {
+  for (const event of Object.keys(events) as EventName[]) {
+    if (events[event] !== 'info') telemetry.count('sealpost_events_total', { event }, 0);
+  }
   return {
     event(name, fields) {
       telemetry.count('sealpost_events_total', { event: name });

@@ -53,6 +53,8 @@ export type {
   MetricName,
   Reading,
 } from './telemetry/metrics.ts';
+export { metrics } from './telemetry/metrics.ts';
+export { showStages } from './telemetry/show-stages.ts';
 export { startTelemetry } from './telemetry/start-telemetry.ts';
 export type { RunningTelemetry, SpanOptions, Telemetry } from './telemetry/telemetry.ts';
 export { leastTlsVersion, readAuthorities, readIdentity, readSecret, type TlsFiles, type TlsIdentity } from './tls.ts';

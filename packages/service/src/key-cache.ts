@@ -26,7 +26,14 @@ const away: readonly string[] = [
 /** After a failure, what is remembered serves this long before the service is asked again. */
 const retryAfterMs = 2_000;
 
-export function keyCache<T>(maxEntries: number, now: () => number): KeyCache<T> {
+/** How a question was answered: from memory, by the service, or from memory because the service is away. */
+export type CacheResult = 'hit' | 'miss' | 'stale';
+
+export function keyCache<T>(
+  maxEntries: number,
+  now: () => number,
+  tell: (result: CacheResult) => void = () => undefined,
+): KeyCache<T> {
   const entries = new Map<string, Remembered<T>>();
   const loading = new Map<string, Promise<T>>();
 
@@ -41,14 +48,17 @@ export function keyCache<T>(maxEntries: number, now: () => number): KeyCache<T> 
     try {
       const entry = await load();
       keep(name, entry);
+      tell('miss');
       return entry.value;
     } catch (error) {
       const old = entries.get(name);
       const usable = old && old.usableUntil > now() && away.includes(codeOf(error));
       if (!usable) {
         entries.delete(name);
+        tell('miss');
         throw error;
       }
+      tell('stale');
       keep(name, { ...old, freshUntil: Math.min(now() + retryAfterMs, old.usableUntil) });
       return old.value;
     }
@@ -57,7 +67,10 @@ export function keyCache<T>(maxEntries: number, now: () => number): KeyCache<T> 
   return {
     async get(name, load) {
       const known = entries.get(name);
-      if (known && known.freshUntil > now()) return known.value;
+      if (known && known.freshUntil > now()) {
+        tell('hit');
+        return known.value;
+      }
       const asked = loading.get(name);
       if (asked) return await asked;
       const promise = refresh(name, load).finally(() => loading.delete(name));

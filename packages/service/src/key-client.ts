@@ -17,11 +17,12 @@ import {
   type TicketSigner,
 } from '@sealpost/core';
 import type { KeyServiceConfig } from './config/key-service-client.ts';
-import { type KeyCache, keyCache, type Remembered } from './key-cache.ts';
+import { type CacheResult, type KeyCache, keyCache, type Remembered } from './key-cache.ts';
 import { openKeyConnection } from './key-connection.ts';
 import { ed25519Pair, openSealed, privateKeyOf, publicKeyOf } from './key-material.ts';
 import { type KeyAnswer, KeyFault, type KeyOperation, type KeyRequestInput } from './key-protocol.ts';
 import { ephemeralBytes, type KeyPurpose } from './sealed-key.ts';
+import type { Labels } from './telemetry/metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 
 const minuteMs = 60_000;
@@ -39,6 +40,8 @@ const maxCertificates = 20_000;
 const maxLeases = 4_096;
 const maxSpoolKeys = 2_048;
 
+type CacheName = Labels<'sealpost_key_cache_total'>['cache'];
+
 /** `telemetry`, where given, gets a span for each call. */
 export function connectKeyService(
   config: KeyServiceConfig,
@@ -48,15 +51,18 @@ export function connectKeyService(
 ): KeyService {
   const connection = openKeyConnection(config, role);
   const now = (): number => Date.now();
-  const cache = <T>(max: number): KeyCache<T> => keyCache<T>(max, now);
-  const signers = cache<TicketSigner>(1);
-  const authorities = cache<readonly Buffer[]>(1);
-  const spoolPublic = cache<SpoolPublicKey>(maxSpoolKeys);
-  const spoolPrivate = cache<KeyObject>(maxSpoolKeys);
-  const markers = cache<readonly Buffer[]>(maxSpoolKeys);
-  const records = cache<readonly CertificateRecord[]>(maxCertificates);
-  const anchors = cache<readonly Buffer[]>(maxSpoolKeys);
-  const leases = cache<KeyLease>(maxLeases);
+  const cache = <T>(name: CacheName, max: number): KeyCache<T> =>
+    keyCache<T>(max, now, (result: CacheResult) =>
+      telemetry?.count('sealpost_key_cache_total', { cache: name, result }),
+    );
+  const signers = cache<TicketSigner>('signer', 1);
+  const authorities = cache<readonly Buffer[]>('authorities', 1);
+  const spoolPublic = cache<SpoolPublicKey>('spool-public', maxSpoolKeys);
+  const spoolPrivate = cache<KeyObject>('spool-private', maxSpoolKeys);
+  const markers = cache<readonly Buffer[]>('marker', maxSpoolKeys);
+  const records = cache<readonly CertificateRecord[]>('certificates', maxCertificates);
+  const anchors = cache<readonly Buffer[]>('anchors', maxSpoolKeys);
+  const leases = cache<KeyLease>('lease', maxLeases);
 
   async function call<O extends KeyOperation>(operation: O, request: KeyRequestInput<O>): Promise<KeyAnswer<O>> {
     try {

@@ -80,3 +80,21 @@ test('only so many are kept; the one that was longest not renewed goes first', a
   assert.equal(await cache.get('c', away), 3);
   await assert.rejects(cache.get('a', away), isAway);
 });
+
+test('it tells how each question was answered', async () => {
+  let now = 0;
+  const told: string[] = [];
+  const cache = keyCache<number>(
+    10,
+    () => now,
+    (result) => told.push(result),
+  );
+  const load = async () => ({ value: 1, freshUntil: now + 100, usableUntil: now + 1_000 });
+  const away = () => Promise.reject(fail('key-service-unavailable'));
+  await cache.get('a', load);
+  await cache.get('a', load);
+  now = 100;
+  await cache.get('a', away);
+  await assert.rejects(cache.get('b', away), isAway);
+  assert.deepEqual(told, ['miss', 'hit', 'stale', 'miss']);
+});

@@ -2,7 +2,7 @@
 // own health server.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Counter, Histogram, ObservableGauge } from '@opentelemetry/api';
+import type { Counter, Histogram, Observable } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
@@ -33,11 +33,12 @@ export function startMetrics({ role, instance }: Speaker): Meter {
   const meter = provider.getMeter('sealpost');
   const counters = new Map<MetricName, Counter>();
   const histograms = new Map<MetricName, Histogram>();
-  const gauges = new Map<MetricName, ObservableGauge>();
+  const gauges = new Map<MetricName, Observable>();
 
   for (const [name, row] of Object.entries(metrics) as [MetricName, (typeof metrics)[MetricName]][]) {
     const options = { description: row.help };
     if (row.kind === 'counter') counters.set(name, meter.createCounter(name, options));
+    else if (row.kind === 'gauge' && 'grows' in row) gauges.set(name, meter.createObservableCounter(name, options));
     else if (row.kind === 'gauge') gauges.set(name, meter.createObservableGauge(name, options));
     else
       histograms.set(
