@@ -1,8 +1,8 @@
 // Seeds of our own: every form that `protect` makes, and those that only the reader knows.
 
 import { deflateSync } from 'node:zlib';
-import { contentInfo } from '../../packages/smime/src/cms/pieces.ts';
 import { CONTENT_TYPE, ZLIB_COMPRESS } from '../../packages/smime/src/cms/oids.ts';
+import { contentInfo } from '../../packages/smime/src/cms/pieces.ts';
 import { type CipherName, encodeBase64, type ProtectOptions, protect } from '../../packages/smime/src/index.ts';
 import {
   algorithmIdentifier,

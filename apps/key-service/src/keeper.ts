@@ -6,11 +6,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/core';
 import {
   type AuditEntry,
+  type ChainHead,
   holdsHead,
   type Installation,
   type KeyAnswer,
   KeyFault,
-  type ChainHead,
   parseHead,
   type SignedHead,
   ticketLifeMs,

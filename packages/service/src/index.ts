@@ -1,5 +1,6 @@
 // Everything that other rooms may use of the service room, one by one.
 
+export { type Act, type ActFilter, type Exposure, findActs, findExposure } from './audit/acts.ts';
 export {
   type AuditEntry,
   type AuditRecord,
@@ -8,7 +9,6 @@ export {
   chainLine,
   chainStart,
 } from './audit/chain.ts';
-export { type Act, type ActFilter, type Exposure, findActs, findExposure } from './audit/acts.ts';
 export { holdsHead, maxGroupBytes, readLog } from './audit/read-log.ts';
 export { formatHead, headHeader, isGenuineHead, parseHead, type SignedHead, signHead } from './audit/signed-head.ts';
 export { type AuditFault, type AuditReport, type HeldHead, verifyLog } from './audit/verify-log.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type TemporaryDirectory, temporaryDirectory } from '@sealpost/testkit';
 import fc from 'fast-check';
-import { type AuditEntry, type Checkpoint, type ChainHead, chainLine, chainStart } from '../src/audit/chain.ts';
+import { type AuditEntry, type ChainHead, type Checkpoint, chainLine, chainStart } from '../src/audit/chain.ts';
 import { formatHead, signHead } from '../src/audit/signed-head.ts';
 import { type HeldHead, verifyLog } from '../src/audit/verify-log.ts';
 

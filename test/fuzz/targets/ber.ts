@@ -1,9 +1,9 @@
 // Target `ber`: the readers of BER and DER and what stands directly on them: certificates, CRLs, OCSP answers, CMS structures.
 
 import { BerCursor, stringOctets, toDefinite } from '../../../packages/smime/src/cms/ber.ts';
+import { readCipherSetting } from '../../../packages/smime/src/cms/content-cipher.ts';
 import { decodeObject, readContentInfo } from '../../../packages/smime/src/cms/content-info.ts';
 import { readEncryptedData, readEnvelopedData } from '../../../packages/smime/src/cms/enveloped-data.ts';
-import { readCipherSetting } from '../../../packages/smime/src/cms/content-cipher.ts';
 import { CONTENT_TYPE } from '../../../packages/smime/src/cms/oids.ts';
 import { readRecipientInfo } from '../../../packages/smime/src/cms/recipient-info.ts';
 import { readPssParameters } from '../../../packages/smime/src/cms/signature.ts';

@@ -1,14 +1,6 @@
 // Target `mime`: the scan of headers and multiparts, transfer encodings, the canonical form, and a round trip through signing.
 
 import { isAscii } from 'node:buffer';
-import { isSevenBitSafe, isLineSafe, sevenBitEntity, toCrlf } from '../../../packages/smime/src/mime/canonical.ts';
-import { describesContent, readContent } from '../../../packages/smime/src/mime/header.ts';
-import {
-  decodeBase64,
-  decodeQuotedPrintable,
-  encodeBase64,
-  encodeQuotedPrintable,
-} from '../../../packages/smime/src/mime/transfer.ts';
 import {
   boundaryOf,
   decodeTransfer,
@@ -22,7 +14,15 @@ import {
   SmimeError,
   typeOf,
 } from '../../../packages/smime/src/index.ts';
+import { isLineSafe, isSevenBitSafe, sevenBitEntity, toCrlf } from '../../../packages/smime/src/mime/canonical.ts';
+import { describesContent, readContent } from '../../../packages/smime/src/mime/header.ts';
 import { MAX_LINE_LENGTH } from '../../../packages/smime/src/mime/limits.ts';
+import {
+  decodeBase64,
+  decodeQuotedPrintable,
+  encodeBase64,
+  encodeQuotedPrintable,
+} from '../../../packages/smime/src/mime/transfer.ts';
 import { corpusFiles } from '../corpus.ts';
 import { plainMails, protectedMails } from '../messages.ts';
 import { mutateMail } from '../mutate-mail.ts';

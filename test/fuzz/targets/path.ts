@@ -33,7 +33,7 @@ import { ANY_POLICY, EXTENSION, PURPOSE } from '../../../packages/smime/src/pki/
 import { corpusFile, hasCorpus } from '../corpus.ts';
 import { mutateOctets } from '../mutate-octets.ts';
 import { mutateTlv } from '../mutate-tlv.ts';
-import { alice, keptKey, middle as issuing, root as ownRoot } from '../people.ts';
+import { alice, middle as issuing, keptKey, root as ownRoot } from '../people.ts';
 import { must, type Target } from '../target.ts';
 
 const AT = new Date('2026-06-01T00:00:00Z');

@@ -3,8 +3,8 @@
 
 import {
   type CertificateRecord,
-  fail,
   type Fingerprint,
+  fail,
   type KeyId,
   normalAddress,
   type TenantId,
