@@ -37,10 +37,11 @@ export async function decideOnce(worker: Worker, classified: Classified): Promis
     classification: classified.classification,
     now: worker.clock.now(),
   });
-  const record = await writePlan(worker, classified, decide(facts));
+  const plan = decide(facts);
+  const record = await writePlan(worker, classified, plan);
   const stored = await worker.blobs.putOnce(planBlob(job.id), record);
-  const isFirstTry = stored.equals(record);
-  return { ...classified, plan: await readPlan(worker, classified, stored), isFirstTry };
+  if (stored.equals(record)) return { ...classified, plan, isFirstTry: true };
+  return { ...classified, plan: await readPlan(worker, classified, stored), isFirstTry: false };
 }
 
 /** A tenant that left the configuration while its mail was queued: an operator has to look. */
