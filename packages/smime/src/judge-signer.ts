@@ -132,7 +132,7 @@ function pathWeaknesses(path: PathResult | undefined): Weakness[] {
 
 function isSmall(certificate: Certificate): boolean {
   try {
-    const bits = certificate.publicKey.asymmetricKeyDetails?.modulusLength;
+    const bits = certificate.keyDetails.modulusLength;
     return bits !== undefined && bits < MIN_RSA_BITS;
   } catch {
     return false;

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseMailboxes, readEntity, readHeaders } from '../src/index.ts';
 import { isLineSafe, sevenBitEntity } from '../src/mime/canonical.ts';
+import { certificateFromDer } from '../src/pki/certificate.ts';
+import { person } from './people.ts';
 
 function canonical(text: string): Buffer {
   const { fields, body } = readEntity(Buffer.from(text, 'latin1'));
@@ -32,4 +34,10 @@ test('an unknown transfer encoding is kept as it was written, without its bare C
 test('a domain literal without an end is no domain', () => {
   assert.deepEqual(parseMailboxes('carol@[127.0.0.1, eve@example.test'), []);
   assert.deepEqual(parseMailboxes('alice@example.test, carol@[127.0'), ['alice@example.test']);
+});
+
+test('a certificate that is kept keeps its own octets only, not a slab of the pool that it was cut from', () => {
+  const { der } = person('alice').certificate;
+  const other = certificateFromDer(Buffer.concat([der]));
+  assert.equal(other.der.buffer.byteLength, der.length);
 });

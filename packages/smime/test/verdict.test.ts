@@ -267,3 +267,22 @@ test('an address in the subject counts only by policy and without one in the sub
   assert.equal(verdictOf(await open(message, base)).verified, true);
   assert.equal(verdictOf(await open(message, { ...base, subjectAddresses: false })).problem, 'from-mismatch');
 });
+
+test('a path that held before holds only while its certificates are given, trusted and valid', async () => {
+  const root = person('alice', 'ed25519');
+  const message = await protect(mail(root.address, 'x'), {
+    keys: keysOf(root),
+    sign: { certificate: root.certificate },
+    now: NOW,
+  });
+  const verify = async (trust: Certificate[], at: Date) => {
+    const result = await open(message, { keys: keysOf(), recipients: [], trust, at });
+    return result.kind === 'opened' && result.verdict.verified;
+  };
+  const far = new Date('2040-01-01T00:00:00Z');
+  assert.equal(await verify([ca], NOW), true);
+  assert.equal(await verify([ca], NOW), true);
+  assert.equal(await verify([], NOW), false);
+  assert.equal(await verify([ca], far), false);
+  assert.equal(await verify([ca], NOW), true);
+});

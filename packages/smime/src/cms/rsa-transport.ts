@@ -3,7 +3,7 @@
 import {
   constants,
   createHash,
-  createHmac,
+  hash,
   type KeyObject,
   privateDecrypt,
   publicEncrypt,
@@ -54,7 +54,8 @@ function substituteKey(key: KeyObject): Buffer {
  * content fails to decrypt like any other wrong key.
  */
 export function decryptPkcs1(key: KeyObject, encryptedKey: Buffer, keyLength: number): Buffer {
-  const substitute = createHmac('sha512', substituteKey(key)).update(encryptedKey).digest().subarray(0, keyLength);
+  // The secret in front and half of the digest kept: no need for HMAC's second pass, which takes longer than both hashes.
+  const substitute = hash('sha512', Buffer.concat([substituteKey(key), encryptedKey]), 'buffer').subarray(0, keyLength);
   const opened = openPkcs1(key, encryptedKey);
   const fits = Number(opened.length === keyLength);
   const padded = Buffer.alloc(keyLength);

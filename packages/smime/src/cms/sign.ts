@@ -94,7 +94,7 @@ function signatureFor(certificate: Certificate, wish: { digest?: DigestName; pss
 
 /** A digest as strong as the curve (RFC 5753 §7, RFC 8551 §2.2). */
 function curveDigest(certificate: Certificate): DigestName {
-  const curve = certificate.publicKey.asymmetricKeyDetails?.namedCurve ?? '';
+  const curve = certificate.keyDetails.namedCurve ?? '';
   if (/384/.test(curve)) return 'sha384';
   return /521|512/.test(curve) ? 'sha512' : 'sha256';
 }

@@ -1,7 +1,7 @@
 // Canonical form of an entity that will be signed (RFC 8551 §3.1.1): CRLF line ends, and 7bit so that no relay has
 // a reason to re-encode what the signature covers (§3.1.3, RFC 1847 §2.1).
 import { isAscii, isUtf8 } from 'node:buffer';
-import { boundaryOf, DEFAULT_TYPE, type ParameterizedValue, parseParameterized } from './content-type.ts';
+import { boundaryOf, DEFAULT_TYPE, type ParameterizedValue } from './content-type.ts';
 import { type Entity, firstValue, type HeaderField, readEntity } from './header.ts';
 import { MAX_LINE_LENGTH, MAX_MIME_DEPTH } from './limits.ts';
 import { scanLineEnds } from './lines.ts';
@@ -140,14 +140,7 @@ function fieldLines(raw: Buffer): Buffer {
   return Buffer.from(`${text}\r\n`, 'latin1');
 }
 
-/** Parsed types by their field: a message is asked for its type by each step that looks at it. */
-const types = new WeakMap<HeaderField, ParameterizedValue>();
-
 /** Content type of an entity, the default of RFC 2045 §5.2 when there is none. */
 export function typeOf(fields: readonly HeaderField[]): ParameterizedValue {
-  const field = fields.find(({ name }) => name === 'content-type');
-  if (field === undefined) return DEFAULT_TYPE;
-  const type = types.get(field) ?? parseParameterized(field.value);
-  types.set(field, type);
-  return type;
+  return fields.find(({ name }) => name === 'content-type')?.parameterized ?? DEFAULT_TYPE;
 }

@@ -1,6 +1,7 @@
 // Header fields byte by byte (RFC 5322 §2.2, RFC 6532): every octet of the header block belongs to exactly one
 // field's `raw`, so concatenating the fields gives the block back.
 import { SmimeError } from '../errors.ts';
+import { type ParameterizedValue, parseParameterized } from './content-type.ts';
 import { MAX_HEADER_BYTES, MAX_HEADER_FIELDS } from './limits.ts';
 
 export interface HeaderField {
@@ -10,6 +11,8 @@ export interface HeaderField {
   readonly raw: Buffer;
   /** Field body, unfolded and trimmed, read as UTF-8. */
   readonly value: string;
+  /** The value as one with parameters: Content-Type, Content-Disposition. */
+  readonly parameterized: ParameterizedValue;
 }
 
 /** A MIME entity: its fields, the empty line, and the body. All are views of the input. */
@@ -68,12 +71,13 @@ function endOfField(bytes: Buffer, start: number): number {
   }
 }
 
-/** The value is read when it is asked for: of most fields nobody wants more than the name. */
+/** Values are read when they are asked for, and once: of most fields nobody wants more than the name. */
 class Field implements HeaderField {
   readonly name: string;
   readonly raw: Buffer;
   readonly #valueStart: number;
   #value: string | undefined;
+  #parameterized: ParameterizedValue | undefined;
 
   constructor(raw: Buffer) {
     const colon = raw.indexOf(COLON);
@@ -89,6 +93,11 @@ class Field implements HeaderField {
       .replace(/\r?\n(?=[ \t])/g, '')
       .trim();
     return this.#value;
+  }
+
+  get parameterized(): ParameterizedValue {
+    this.#parameterized ??= parseParameterized(this.value);
+    return this.#parameterized;
   }
 }
 

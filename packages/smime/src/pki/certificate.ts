@@ -1,9 +1,10 @@
 // One X.509 certificate (RFC 5280 §4.1), parsed once and immutable. What every message needs is decoded at parse time;
 // the key object and the printable names when first asked for. The same bytes give the same object while it is in
 // the cache, so imported keys and checked signatures are kept between messages.
-import { createPublicKey, hash, type KeyObject } from 'node:crypto';
+import { type AsymmetricKeyDetails, createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { SmimeError } from '../errors.ts';
 import {
+  asBuffer,
   children,
   context,
   DerCursor,
@@ -115,6 +116,7 @@ export class Certificate {
   readonly signatureAlgorithm: Buffer;
   readonly signature: Buffer;
   #publicKey: KeyObject | undefined;
+  #keyDetails: AsymmetricKeyDetails | undefined;
   #subject: string | undefined;
   #issuer: string | undefined;
   #subjectKey: string | undefined;
@@ -198,6 +200,12 @@ export class Certificate {
     return this.#publicKey;
   }
 
+  /** Size and curve of the key; throws like `publicKey`. */
+  get keyDetails(): AsymmetricKeyDetails {
+    this.#keyDetails ??= this.publicKey.asymmetricKeyDetails ?? {};
+    return this.#keyDetails;
+  }
+
   /** RFC 4514 form, for people. */
   get subject(): string {
     this.#subject ??= nameString(this.subjectDer);
@@ -253,24 +261,27 @@ function readBasicConstraints(node: DerNode): { isCa: boolean; pathLength: numbe
   };
 }
 
+/** Octets at the end of a certificate, of its signature, by which it is found; whether it is the same is told by all of them. */
+const TAIL = 24;
+
 const cache = new Map<string, Certificate>();
 
 /** A certificate from exactly its DER. Throws SmimeError `malformed-certificate` or `limit-exceeded`. */
 export function certificateFromDer(der: Uint8Array): Certificate {
   if (der.length > MAX_CERTIFICATE_BYTES) throw new SmimeError('limit-exceeded');
-  const fingerprint = hash('sha256', der);
-  const known = cache.get(fingerprint);
-  if (known !== undefined) {
-    cache.delete(fingerprint);
-    cache.set(fingerprint, known);
+  const place = asBuffer(der).toString('latin1', Math.max(0, der.length - TAIL));
+  const known = cache.get(place);
+  if (known?.der.equals(der) === true) {
+    cache.delete(place);
+    cache.set(place, known);
     return known;
   }
   // A copy, for the parsed certificate outlives the message that it came with; and not from Node's pool, of which each
   // would keep a whole slab (64 KiB).
   const own = Buffer.allocUnsafeSlow(der.length);
   own.set(der);
-  const certificate = parse(own, fingerprint);
-  if (der.length <= MAX_CACHED_BYTES) cache.set(fingerprint, certificate);
+  const certificate = parse(own, hash('sha256', own));
+  if (der.length <= MAX_CACHED_BYTES) cache.set(place, certificate);
   if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
   return certificate;
 }

@@ -64,7 +64,7 @@ export function servesPurpose(certificate: Certificate, purpose: string): boolea
 /** RSA below 2048 bits, DSA at all, curves below 256 bits or without a name, and keys that cannot be imported. */
 export function isWeakKey(certificate: Certificate): boolean {
   try {
-    const { modulusLength, namedCurve } = certificate.publicKey.asymmetricKeyDetails ?? {};
+    const { modulusLength, namedCurve } = certificate.keyDetails;
     if (certificate.keyAlgorithm === 'dsa') return true;
     if (certificate.keyAlgorithm === 'ec') return !STRONG_CURVES.test(namedCurve ?? '');
     return modulusLength !== undefined && modulusLength < MIN_RSA_BITS;
