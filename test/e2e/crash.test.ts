@@ -7,20 +7,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectSmtp, startSmtpSink } from '@sealpost/testkit';
-import { startInstallation } from './installation.ts';
+import { isAlive, startInstallation } from './installation.ts';
 import { mail } from './partner.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sealpost-crash-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test('after SIGKILL of `sealpost up` nothing of ours lives on, and a new start delivers what was accepted', async () => {
   await using outside = await startSmtpSink({

@@ -99,3 +99,13 @@ function readyLine(up: ChildProcess): Promise<Ready> {
     if (up.stdout) createInterface(up.stdout).once('line', (line) => resolve(JSON.parse(line)));
   });
 }
+
+/** Whether there is a process with this id. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

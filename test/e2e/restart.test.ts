@@ -6,22 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { connectSmtp, startSmtpSink } from '@sealpost/testkit';
-import { startInstallation } from './installation.ts';
+import { isAlive, startInstallation } from './installation.ts';
 import { mail } from './partner.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sealpost-restart-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 const message = mail({ From: 'alice@alpha.test', To: 'carol@nowhere.test', Subject: 'x' }, 'Hello\n');
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 test('it stops within 10 s, aborts what has no final dot, and starts again with mail and keys', async () => {
   await using outside = await startSmtpSink({
     reply: ({ stage }) => (stage === 'rcpt' ? '451 4.7.1 Not yet' : undefined),
