@@ -82,9 +82,12 @@ async function measureRow(scene: Scene, direction: Direction): Promise<Row> {
   }
   const samples: number[][] = contenders.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [index, contender] of contenders.entries()) {
+    // Everybody's turn comes first and last equally often: what ran before leaves its traces in caches and heap.
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const index = (turn + round) % contenders.length;
       if (skipped[index] !== undefined) continue;
-      samples[index]?.push(await contender.measure(scene, direction, times[index] ?? 1));
+      const sample = await contenders[index]?.measure(scene, direction, times[index] ?? 1);
+      samples[index]?.push(sample ?? Number.NaN);
     }
   }
   const floor = samples[contenders.indexOf(raw)] ?? [];

@@ -1,7 +1,7 @@
 // Inputs that the fuzz runner found (docs/fuzzing.md), each with what must hold for it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseMailboxes, readEntity, readHeaders } from '../src/index.ts';
+import { parseMailboxes, readEntity, readHeaders, readMultipart } from '../src/index.ts';
 import { isLineSafe, sevenBitEntity } from '../src/mime/canonical.ts';
 import { certificateFromDer } from '../src/pki/certificate.ts';
 import { person } from './people.ts';
@@ -40,4 +40,12 @@ test('a certificate that is kept keeps its own octets only, not a slab of the po
   const { der } = person('alice').certificate;
   const other = certificateFromDer(Buffer.concat([der]));
   assert.equal(other.der.buffer.byteLength, der.length);
+});
+
+test('a delimiter that ends in CR alone, or in two of them, is the delimiter that it becomes', () => {
+  for (const end of ['\r', '\r\r\n']) {
+    const multipart = readMultipart(Buffer.from(`--b\r\n\r\nx\r\n--b--${end}`), 'b');
+    assert.ok(multipart.closed);
+    assert.deepEqual(multipart.parts.map(String), ['\r\nx']);
+  }
 });

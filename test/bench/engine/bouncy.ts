@@ -12,7 +12,7 @@ const JARS = ['bcmail', 'bcpkix', 'bcutil', 'bcprov', 'javax.mail', 'javax.activ
 const isThere = JARS.every((jar) => existsSync(jar)) && spawnSync('java', ['-version']).status === 0;
 
 /** Its compiler needs some thousands of runs of small work until it is done. */
-const WARM_UP_OCTETS = 60_000_000;
+const WARM_UP_OCTETS = 150_000_000;
 
 let machine: { child: ChildProcessWithoutNullStreams; lines: AsyncIterator<string> } | undefined;
 const warm = new Set<string>();
@@ -41,7 +41,7 @@ export const bouncy: Contender = {
   async measure(scene, direction, times) {
     const what = `${direction} ${scene.kind} ${scene.bytes}`;
     if (!warm.has(what))
-      await command(scene, direction, Math.max(2, Math.min(500, Math.round(WARM_UP_OCTETS / scene.bytes))));
+      await command(scene, direction, Math.max(3, Math.min(2000, Math.round(WARM_UP_OCTETS / scene.bytes))));
     warm.add(what);
     return await command(scene, direction, times);
   },

@@ -40,7 +40,7 @@ export function inProcess(
       const once = ready[direction];
       if (!warm.has(once)) await warmUp(once);
       warm.add(once);
-      await once();
+      for (let count = 0; count <= times / 4; count++) await once();
       // Large buffers that others left behind are not to be paid for here. Small ones are gone soon, and a forced
       // collection would throw compiled code away.
       if (scene.bytes >= LARGE) globalThis.gc?.();

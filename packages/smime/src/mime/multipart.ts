@@ -46,17 +46,18 @@ export function readMultipart(body: Buffer, boundary: string): Multipart {
   return { preamble, parts, epilogue, closed, delimiters };
 }
 
-/** A delimiter stands at a line start and only `--` and white space may follow on its line. */
+/**
+ * A delimiter stands at a line start and only `--` and white space may follow on its line. CR counts as white space
+ * there: a second one before the LF, or one at the very end, would become a line end when the text is made canonical.
+ */
 function delimiterLine(body: Buffer, at: number, length: number): { end: number; closing: boolean } | undefined {
   if (at > 0 && body[at - 1] !== LF) return undefined;
   let next = at + length;
   const closing = body[next] === 0x2d && body[next + 1] === 0x2d;
   if (closing) next += 2;
-  while (body[next] === 0x20 || body[next] === 0x09) next += 1;
+  while (body[next] === 0x20 || body[next] === 0x09 || body[next] === CR) next += 1;
   if (next >= body.length) return { end: body.length, closing };
-  if (body[next] === LF) return { end: next + 1, closing };
-  if (body[next] === CR && body[next + 1] === LF) return { end: next + 2, closing };
-  return undefined;
+  return body[next] === LF ? { end: next + 1, closing } : undefined;
 }
 
 function endBefore(body: Buffer, delimiter: number): number {
