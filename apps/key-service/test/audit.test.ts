@@ -180,6 +180,7 @@ test('with a signer, a thousand records are never without a checkpoint, and one 
 });
 
 test('a disk that hangs makes operations fail within their deadline; nothing else is written before it answers', async () => {
+  const deadlineMs = 500;
   await using directory = await temporaryDirectory();
   const file = join(directory.path, 'audit.log');
   const real = await fileSink(file);
@@ -193,18 +194,22 @@ test('a disk that hangs makes operations fail within their deadline; nothing els
         await real.sync();
       },
     },
-    100,
+    deadlineMs,
   );
   const started = Date.now();
   await assert.rejects(journal.append(entry('hung')), unavailable);
-  assert.ok(Date.now() - started < 1_000);
+  assert.ok(Date.now() - started < 10 * deadlineMs);
   const again = Date.now();
   await assert.rejects(journal.append(entry('at once')), unavailable);
-  assert.ok(Date.now() - again < 90);
+  assert.ok(Date.now() - again < deadlineMs, 'it does not wait a second time');
   hangs = false;
   release?.();
-  await wait(20);
-  await journal.append(entry('after'));
+  // It is back as soon as the hung write has come to its end, which takes a busy machine a moment.
+  for (let tries = 0; journal.isFailing() && tries < 100; tries++) {
+    await wait(50);
+    await journal.append(entry('after')).catch(() => undefined);
+  }
+  assert.ok(!journal.isFailing());
   const { head, end } = journal.head();
   assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: 0 });
   assert.doesNotMatch(readFileSync(file, 'utf8'), /hung|at once/);
