@@ -37,6 +37,7 @@ const random = new Random(order.seed);
 const corpus: Buffer[] = [];
 const findings = new Map<string, Finding>();
 let [executions, slowestMs, corpusBytes] = [0, 0, 0];
+let slowest = Buffer.alloc(0);
 
 function post(message: Message): void {
   parentPort?.postMessage(message);
@@ -55,7 +56,7 @@ async function execute(input: Buffer): Promise<void> {
   }
   const { user, system } = process.threadCpuUsage(start);
   const spent = (user + system) / 1000;
-  slowestMs = Math.max(slowestMs, spent);
+  if (spent > slowestMs) [slowestMs, slowest] = [spent, Buffer.from(input)];
   if (spent > PATIENCE_MS) report(new RangeError(`took ${PATIENCE_MS} ms and more`), input);
 }
 
@@ -114,7 +115,7 @@ async function replay(input: Uint8Array): Promise<void> {
   const started = performance.now();
   await execute(Buffer.from(input));
   coverage.take(true);
-  post({ kind: 'done', report: summary(started, memory()) });
+  post({ kind: 'done', report: summary(started, memory()), slowest });
 }
 
 async function fuzz(): Promise<void> {
@@ -142,7 +143,7 @@ async function fuzz(): Promise<void> {
       post({ kind: 'progress', report: summary(started, start ?? memory()) });
     }
   }
-  post({ kind: 'done', report: summary(started, start ?? memory()) });
+  post({ kind: 'done', report: summary(started, start ?? memory()), slowest });
 }
 
 await (order.replay === undefined ? fuzz() : replay(order.replay));

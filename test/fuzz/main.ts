@@ -107,7 +107,10 @@ function stop(kind: string, hanging: Uint8Array): void {
 worker.on('message', (message: Message) => {
   if (message.kind === 'finding') save(message.finding);
   else if (message.kind === 'progress') process.stderr.write(`${line(message.report)}\n`);
-  else finish(message.report);
+  else {
+    writeFileSync(new URL(`${target}-slowest`, directory), message.slowest);
+    finish(message.report);
+  }
 });
 worker.on('error', (error: Error) =>
   stop(

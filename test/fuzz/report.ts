@@ -44,5 +44,6 @@ export interface Finding {
 }
 
 export type Message =
-  | { readonly kind: 'progress' | 'done'; readonly report: Report }
+  | { readonly kind: 'progress'; readonly report: Report }
+  | { readonly kind: 'done'; readonly report: Report; readonly slowest: Uint8Array }
   | { readonly kind: 'finding'; readonly finding: Finding };
