@@ -18,7 +18,7 @@ setFlagsFromString('--expose-gc');
 globalThis.gc = runInNewContext('gc') as typeof globalThis.gc;
 
 /** Processor time of one sample: short enough for turns, long enough for the clock. */
-const SAMPLE_MS = 100;
+const SAMPLE_MS = 150;
 const SAMPLE_TIMES = 500;
 
 /** Ratio to raw that the engine has to meet from this size on. */
