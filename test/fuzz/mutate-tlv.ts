@@ -17,6 +17,7 @@ interface Node {
 
 const MAX_NODES = 3000;
 const MAX_DEPTH = 24;
+const MAX_REPEATED = 1 << 20;
 const [BIT_STRING, OCTET_STRING, INTEGER, OID] = [0x03, 0x04, 0x02, 0x06];
 const END = Buffer.of(0, 0);
 
@@ -197,8 +198,10 @@ const changes: readonly Change[] = [
     siblings.splice(index, 1);
   },
   function double({ siblings, index, node }, _, random) {
-    const times = random.once(24) ? random.pick([16, 17, 64, 129, 200, 1000]) : 1;
     const again = opaque(node);
+    const wanted = random.once(24) ? random.pick([16, 17, 64, 129, 200, 1000]) : 1;
+    // One thousand of one thousand would take the memory of the machine.
+    const times = Math.min(wanted, Math.floor(MAX_REPEATED / (again.content.length + 1)));
     siblings.splice(index, 0, ...Array.from({ length: times }, () => again));
   },
   function exchange({ siblings, index, node }, _, random) {
