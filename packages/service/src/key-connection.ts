@@ -6,14 +6,8 @@ import { join } from 'node:path';
 import { type ErrorCode, fail, isErrorCode, type TraceContext } from '@sealpost/core';
 import { headHeader, parseHead } from './audit/signed-head.ts';
 import type { KeyServiceConfig } from './config/key-service-client.ts';
-import {
-  isKeyFaultCode,
-  type KeyAnswer,
-  KeyFault,
-  type KeyOperation,
-  type KeyRequestInput,
-  keyOperations,
-} from './key-protocol.ts';
+import { isKeyFaultCode, KeyFault } from './key-protocol/faults.ts';
+import { type KeyAnswer, type KeyOperation, type KeyRequestInput, keyOperations } from './key-protocol/operations.ts';
 import { readAuthorities, readIdentity } from './tls.ts';
 
 /** Longer than the service's own deadline for its audit log, shorter than a stage's patience. */
