@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 /** Longest address that a request may name: RFC 5321 §4.5.3.1.3 and room for UTF-8. */
-export const maxAddress = 320;
+const maxAddress = 320;
 /** Longest imported file: a PKCS#12 with long chains is some tens of kilobytes. */
 export const maxImport = 512 * 1024;
 /** Longest ticket as core writes them. */
