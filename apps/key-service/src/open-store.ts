@@ -12,7 +12,11 @@ import {
 } from '@sealpost/core';
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
+import { openRequests, type Requests } from './acts/requests.ts';
 import { type Leases, openLeases } from './leases.ts';
+import { type Factors, openFactors } from './people/factors.ts';
+import { openPeople, type People } from './people/register.ts';
+import { openPolicy, type Policy, type PolicyStore } from './policy/policy.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
 import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
@@ -35,6 +39,15 @@ export interface OpenStore {
   readonly limits: KeyLimits;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
+  /** Once opened by the development slot. */
+  readonly development: boolean;
+  /** What holds now; ask each time. Fault: `policy-missing`. */
+  policy(): Policy;
+  readonly policies: PolicyStore;
+  readonly people: People;
+  readonly factors: Factors;
+  /** Under dual control. */
+  readonly requests: Requests;
   now(): Date;
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
   releaseSigner(): Promise<TicketSigner>;
@@ -56,18 +69,26 @@ export async function openStore(
 ): Promise<OpenStore> {
   const keks = openKeks(root, outer.keks, outer.id);
   try {
-    return await assemble(database, keks, limits, now);
+    return await assemble(database, outer, keks, limits, now);
   } catch (error) {
     keks.forget();
     throw error;
   }
 }
 
-async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, now: () => Date): Promise<OpenStore> {
+async function assemble(
+  database: DatabaseSync,
+  { development }: OuterStore,
+  keks: Keks,
+  limits: KeyLimits,
+  now: () => Date,
+): Promise<OpenStore> {
   const records = openRecords(database, keks);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });
+  const policies = openPolicy(records);
+  const policy = policies.now;
   const authorities = [serviceAuthority.certificate.der];
   const auditAddress = (address: string): string =>
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
@@ -78,8 +99,15 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
     certificates,
     serviceAuthority,
     limits,
-    leases: openLeases(limits.leasesPerClient),
+    // The policy tightens what the configuration allows.
+    leases: openLeases(() => Math.min(limits.leasesPerClient, policy().leasesPerClient)),
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
+    development,
+    policy,
+    policies,
+    people: openPeople(records),
+    factors: openFactors(records, policy),
+    requests: openRequests(records),
     now,
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');

@@ -20,7 +20,7 @@ export const lease: Operation<'lease'> = {
     if (name.tenant !== ticket.tenant || !isOwnerOf(name, ticket.direction, envelope)) throw fail('key-denied');
     const key = store.keys.get(keyId as KeyId);
     if (!key) throw fail('key-denied');
-    const lifeMs = store.limits.leaseMs;
+    const lifeMs = Math.min(store.limits.leaseMs, store.policy().leaseSeconds * 1000);
     store.leases.take(caller.fingerprint, new Date(now.getTime() + lifeMs), now);
     return handOver(key, { instance, ephemeral, purpose: 'lease', lifeMs }, call);
   },

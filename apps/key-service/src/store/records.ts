@@ -7,7 +7,7 @@ import { fail, readFrame, writeFrame } from '@sealpost/core';
 import { box, unbox } from '../vault/box.ts';
 import type { Keks } from '../vault/keks.ts';
 
-type RecordKind = 'key' | 'certificate' | 'anchor' | 'audit-head';
+type RecordKind = 'key' | 'certificate' | 'anchor' | 'audit-head' | 'policy' | 'person' | 'factor' | 'code' | 'act';
 
 /** Where a row stands. `id` is unique in its kind; `owner` groups rows, an address or the name of a part of the gateway. */
 export interface RecordName {
