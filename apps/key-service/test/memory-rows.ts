@@ -1,7 +1,7 @@
 // Rows in memory: the twin of sqlite-rows.ts, held to the same contract.
 
-import type { WrappedKek } from '../src/vault/keks.ts';
 import { type Row, type RowPlace, type Rows, RowTaken } from '../src/store/rows.ts';
+import type { WrappedKek } from '../src/vault/keks.ts';
 
 export function memoryRows(): Rows {
   let rows = new Map<string, Row>();

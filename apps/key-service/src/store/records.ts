@@ -38,7 +38,7 @@ export interface Records {
   transaction<T>(run: () => T): T;
 }
 
-export interface Renewed {
+interface Renewed {
   readonly last?: RowPlace;
   readonly changed: number;
 }
