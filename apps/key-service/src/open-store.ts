@@ -10,9 +10,9 @@ import {
   type TicketVerifier,
   ticketVerifier,
 } from '@sealpost/core';
+import { openRequests, type Requests } from './acts/requests.ts';
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
-import { openRequests, type Requests } from './acts/requests.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { type Factors, openFactors } from './people/factors.ts';
 import { openPeople, type People } from './people/register.ts';
@@ -21,6 +21,7 @@ import { type CertificateStore, openCertificateStore } from './store/certificate
 import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
+import { sqliteRows } from './store/sqlite-rows.ts';
 import { type Keks, openKeks } from './vault/keks.ts';
 
 /** What of the configuration bounds the use of keys. */
@@ -83,7 +84,7 @@ async function assemble(
   limits: KeyLimits,
   now: () => Date,
 ): Promise<OpenStore> {
-  const records = openRecords(database, keks);
+  const records = openRecords(sqliteRows(database), keks);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });

@@ -21,6 +21,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'spool-private-key': ['crypto-worker', 'egress'],
   'marker-keys': ['egress'],
   lease: ['crypto-worker'],
+  leases: ['crypto-worker'],
 
   certificates: ['crypto-worker', 'operator', 'key-admin'],
   'trust-anchors': ['crypto-worker', 'operator', 'key-admin'],

@@ -1,4 +1,4 @@
-// Every operation asked for with every credential, held against the one table; and the table against its page.
+// Every operation asked for with every credential, held against the one table.
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
@@ -197,14 +197,6 @@ test('refusals stand in the audit log with the certificate that was shown', asyn
     log,
     /"kind":"event","operation":"lease",[^\n]*"actor":\{"role":"ingress","name":"default","certificate":"[0-9a-f]{64}"\}[^\n]*"result":"forbidden"|"result":"forbidden","actor":\{"role":"ingress"/,
   );
-});
-
-test('docs/key-management.md shows this table', () => {
-  const page = readFileSync(join(import.meta.dirname, '../../../docs/key-management.md'), 'utf8');
-  for (const operation of operations) {
-    const cells = roles.map((role) => (permissions[operation].includes(role) ? 'yes' : '–'));
-    assert.ok(page.includes(`| \`${operation}\` | ${cells.join(' | ')} |`), `row of ${operation}`);
-  }
 });
 
 function pem({ der }: Certificate): string {

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import type { OpenStore } from '../open-store.ts';
 import type { AuditSubject, Call } from '../operations/operation.ts';
 import type { Duty } from '../policy/policy.ts';
+import type { JsonValue } from './requests.ts';
 
 export interface Act<P> {
   /** Strict; parameters as the request states them: values of JSON, bytes in base64, no defaults and no conversions. */
@@ -22,5 +23,3 @@ export interface Act<P> {
   /** Runs once at most. The answer, a value of JSON, goes to the requester. */
   run(params: P, call: Call): Promise<JsonValue> | JsonValue;
 }
-
-export type JsonValue = z.core.util.JSONType;

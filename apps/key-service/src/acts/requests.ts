@@ -3,9 +3,9 @@
 
 import { randomUUID } from 'node:crypto';
 import { canonicalJson, KeyFault, type PersonRole, requestHash } from '@sealpost/service';
+import type { z } from 'zod';
 import { installationTenant } from '../authority/authority.ts';
 import type { Records } from '../store/records.ts';
-import type { JsonValue } from './act.ts';
 
 /** After a day people no longer know what they approve, and an approval must not wait for its hour. */
 const requestLifeMs = 24 * 3_600_000;
@@ -16,6 +16,8 @@ export interface Signatory {
   /** SHA-256 of the certificate. */
   readonly certificate: string;
 }
+
+export type JsonValue = z.core.util.JSONType;
 
 interface Approval extends Signatory {
   readonly at: string;

@@ -2,9 +2,9 @@
 // the second factor, and is then executed by its requester. Who may approve, and how many must, is asked of the policy each time.
 
 import { isApproval, type KeyAnswer, KeyFault, type PersonRole } from '@sealpost/service';
-import { type ActRequest, canonicalOf, isExpired, type Signatory } from '../acts/requests.ts';
 import type { Act } from '../acts/act.ts';
 import { actOf } from '../acts/index.ts';
+import { type ActRequest, canonicalOf, isExpired, type Signatory } from '../acts/requests.ts';
 import { isPersonRole } from '../authority/service-authority.ts';
 import type { Caller } from '../caller.ts';
 import type { OpenStore } from '../open-store.ts';

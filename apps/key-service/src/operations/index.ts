@@ -14,7 +14,7 @@ import { peopleConfirm, peopleEnrol, peopleList, peoplePresent } from './staff.t
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
 
-export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head'>;
+export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head' | 'leases'>;
 
 export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'ticket-certificate': ticketCertificate,
