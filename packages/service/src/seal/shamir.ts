@@ -29,7 +29,7 @@ export async function splitSecret(secret: Buffer, threshold: number, count: numb
   const fits =
     secret.length === secretLength && threshold >= leastThreshold && threshold <= count && count <= maxShares;
   if (!fits || !Number.isInteger(threshold) || !Number.isInteger(count)) throw fail('sealed-malformed');
-  const shares = (await split(secret, count, threshold)).map(asBuffer);
+  const shares = (await split(asBytes(secret), count, threshold)).map(asBuffer);
   return { shares, commitments: shares.map(commitmentOf) };
 }
 
@@ -45,7 +45,12 @@ export function shareIndex(share: Buffer, commitments: readonly Buffer[]): numbe
 export async function combineShares(shares: readonly Buffer[]): Promise<Buffer> {
   if (shares.length < leastThreshold || shares.some((share) => share.length !== shareLength))
     throw fail('sealed-malformed');
-  return asBuffer(await combine([...shares]));
+  return asBuffer(await combine(shares.map(asBytes)));
+}
+
+/** The library takes no subclass. */
+function asBytes({ buffer, byteOffset, byteLength }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** The same memory, so that overwriting it leaves nothing behind. */
