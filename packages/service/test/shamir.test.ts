@@ -29,7 +29,7 @@ test('any three of five give the secret, in any order; two never do', async () =
 test('a share is known by its commitment, and nothing else is', async () => {
   const { shares, commitments } = await splitSecret(randomBytes(32), 2, 3);
   const other = await splitSecret(randomBytes(32), 2, 3);
-  shares.forEach((share, at) => assert.equal(shareIndex(share, commitments), at));
+  for (const [at, share] of shares.entries()) assert.equal(shareIndex(share, commitments), at);
   const [first = Buffer.alloc(0)] = shares;
   for (let at = 0; at < first.length; at++) {
     const changed = Buffer.from(first);

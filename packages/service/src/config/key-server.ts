@@ -32,14 +32,17 @@ export const keyServer = z
             file: path()
               .optional()
               .describe('For `kind: file`: holds the secret; one that `init` has to make is for development'),
-            key: z
+            label: z
               .string()
               .regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 printable characters')
               .optional()
-              .describe('For `kind: pkcs11`: label of an AES or RSA key in the token'),
+              .describe('For `kind: pkcs11`: that of an AES or RSA key in the token'),
           })
           .refine(({ kind, file }) => (kind === 'file') === (file !== undefined), '`file` belongs to `kind: file`')
-          .refine(({ kind, key }) => (kind === 'pkcs11') === (key !== undefined), '`key` belongs to `kind: pkcs11`'),
+          .refine(
+            ({ kind, label }) => (kind === 'pkcs11') === (label !== undefined),
+            '`label` belongs to `kind: pkcs11`',
+          ),
       )
       .max(8)
       .default([])
