@@ -39,7 +39,7 @@ test('inbound mail is opened where the key is; damaged mail goes on unchanged', 
     return delivery?.message.toString() ?? '';
   };
   const body = encrypted(text, [bob.certificate]);
-  assert.match(await receive(body), /encrypted=yes[^]*Hello/);
+  assert.match(await receive(body), /encrypted=yes[\s\S]*Hello/);
   // The encrypted key stands behind the recipient's name, near the beginning.
   const lines = body.split('\r\n');
   const damaged = lines.with(7, [...(lines[7] ?? '')].reverse().join('')).join('\r\n');
