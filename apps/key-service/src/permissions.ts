@@ -18,6 +18,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   lease: ['crypto-worker'],
   sign: ['crypto-worker'],
   'open-recipient': ['crypto-worker'],
+  leases: ['crypto-worker'],
 
   certificates: ['crypto-worker', 'operator'],
   'trust-anchors': ['crypto-worker', 'operator'],
