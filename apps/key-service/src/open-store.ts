@@ -15,7 +15,7 @@ import { ensureServiceAuthority, issueTicketCertificate } from './authority/serv
 import type { Hsm } from './hsm/hsm.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
-import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
+import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
@@ -43,6 +43,8 @@ export interface OpenStore extends StoreParts {
   readonly serviceAuthority: Authority;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
+  /** Whether a user's key may be lent, or is used in place only. */
+  useOf(key: StoredKey): 'lease' | 'in-place';
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
   releaseSigner(): Promise<TicketSigner>;
   /** How an address stands in the audit log: the same address gives the same text, which nobody can turn back. */
@@ -87,6 +89,7 @@ async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): 
     serviceAuthority,
     leases: openLeases(limits.leasesPerClient),
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
+    useOf: () => 'lease',
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');
       const key = createPublicKey(privateKey);
