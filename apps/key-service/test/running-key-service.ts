@@ -26,9 +26,9 @@ import {
   loadConfig,
   openKeyConnection,
 } from '@sealpost/service';
+import { freePort, type TemporaryDirectory, temporaryDirectory } from '@sealpost/testkit';
 import { firstPolicy } from '../src/policy/first-policy.ts';
 import { withStore } from './people.ts';
-import { freePort, type TemporaryDirectory, temporaryDirectory } from '@sealpost/testkit';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 const readyMs = 15_000;

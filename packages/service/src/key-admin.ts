@@ -8,6 +8,6 @@ import { type KeyCaller, type KeyConnection, openKeyConnection } from './key-con
 export type KeyAdmin = KeyConnection;
 
 /** Reads the credential; connects with the first call. Throws SetupError. */
-export function connectKeyAdmin(keyService: KeyServiceConfig, caller: KeyCaller): KeyAdmin {
+export function connectKeyAdmin(keyService: KeyServiceConfig, caller: KeyCaller = 'operator'): KeyAdmin {
   return openKeyConnection(keyService, caller);
 }

@@ -9,11 +9,13 @@ import { policyOperations } from './policy.ts';
 import { sealOperations } from './seal.ts';
 import { staffOperations } from './staff.ts';
 import { stageOperations } from './stages.ts';
+import { useOperations } from './use.ts';
 
 /** Operation → what it takes and what it answers. Requests refuse unknown fields; answers may grow. */
 export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
+  ...useOperations,
   ...peopleOperations,
   ...auditOperations,
   ...policyOperations,
