@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   trust: async () => (await import('./commands/trust.ts')).addTrustCommands,
   'key-service': async () => (await import('./commands/key-service.ts')).addKeyServiceCommands,
   approvals: async () => (await import('./commands/approvals.ts')).addApprovalsCommands,
+  people: async () => (await import('./commands/people.ts')).addPeopleCommands,
   policy: async () => (await import('./commands/policy.ts')).addPolicyCommands,
   audit: async () => (await import('./commands/audit.ts')).addAuditCommands,
   exposure: async () => (await import('./commands/exposure.ts')).addExposureCommand,
