@@ -12,7 +12,7 @@ import { passphrase, type RunningKeyService, runKeyService } from './running-key
 interface Member {
   readonly person: TestPerson;
   readonly call: KeyConnection['call'];
-  /** Gives `use` a code that was not used yet. The window reaches one step back and one ahead: three codes a person. */
+  /** Gives `use` a code that was not used yet: that of now, then the next. A third would be too early. */
   withCode<T>(use: (code: string) => Promise<T>): Promise<T>;
 }
 
@@ -28,6 +28,9 @@ const staff = [
   ['auditor', 'audrey'],
   ['custodian', 'dora'],
   ['custodian', 'frank'],
+  ['custodian', 'gina'],
+  ['custodian', 'hugo'],
+  ['custodian', 'sven'],
 ] as const;
 
 before(async () => {
@@ -45,7 +48,7 @@ before(async () => {
     const connection = openKeyConnection(service.config.keyService, person);
     connections.push(connection);
     const { uri } = await connection.call('people-enrol', {});
-    let step = -1;
+    let step = 0;
     const withCode: Member['withCode'] = async (use) => {
       const result = await use(codeFor(uri, step));
       step++;
@@ -53,7 +56,8 @@ before(async () => {
     };
     await withCode((code) => connection.call('people-confirm', { code }));
     // Approving takes a code of its own and no other.
-    if (person.role !== 'custodian') await withCode((code) => connection.call('people-present', { code }));
+    if (['alice', 'carol', 'audrey'].includes(person.name))
+      await withCode((code) => connection.call('people-present', { code }));
     members.set(person.name, { person, call: connection.call, withCode });
   }
 });
@@ -123,16 +127,15 @@ test('nobody approves alone, twice, for somebody else, or without the right', as
     await assert.rejects(service.call(role).call('act-show', { id }), isFault('forbidden'));
   }
   await assert.rejects(as('carol').call('act-execute', { id }), isFault('forbidden'));
-  await assert.rejects(requestChange('olaf'), isFault('forbidden'));
   // He could not change anything now, having shown no code but those of his approvals.
   await assert.rejects(requestChange('bob'), isFault('second-factor-needed'));
-  await approve('carol', id);
-  await assert.rejects(approve('carol', id), isFault('approved-already'));
+  await approve('gina', id);
+  await assert.rejects(approve('gina', id), isFault('approved-already'));
 });
 
 test('an approval is a signature over this very request by this very person, with a code', async () => {
   const [first, second] = [await requestChange('alice'), await requestChange('alice')];
-  const { person, call } = as('dora');
+  const { person, call } = as('sven');
   const signature = signApproval(first.canonical, person.privateKey);
   const wrong: readonly [string, { id: string; hash: string; signature: Buffer; code?: string }][] = [
     ['approval-invalid', { id: second.id, hash: second.hash, signature, code: '000000' }],
@@ -155,7 +158,7 @@ test('an approval is a signature over this very request by this very person, wit
   ];
   for (const [code, asked] of wrong) await assert.rejects(call('act-approve', asked), isFault(code), code);
   assert.equal((await call('act-show', { id: first.id })).approvals.length, 0);
-  await approve('dora', first.id);
+  await approve('sven', first.id);
   for (const { id } of [first, second]) assert.equal((await as('alice').call('act-refuse', { id })).state, 'refused');
   await assert.rejects(as('alice').call('act-execute', { id: first.id }), isFault('request-over'));
   await assert.rejects(approve('bob', second.id), isFault('request-over'));
@@ -197,7 +200,7 @@ test('who is shut out is shut out at once, on a connection that is open too, and
     params: { name: 'dora' },
     reason: 'left',
   });
-  await approve('bob', id);
+  await approve('hugo', id);
   await as('alice').call('act-execute', { id });
   await assert.rejects(as('dora').call('status', {}), isFault('person-unknown'));
   await assert.rejects(as('dora').call('act-list', {}), isFault('person-unknown'));
@@ -247,5 +250,5 @@ test('at 100 tries at the same time one code lets one in', async () => {
     Promise.allSettled(Array.from({ length: 100 }, () => call('people-present', { code }))),
   );
   assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
-  await call('trust-list', {});
+  await assert.rejects(requestChange('olaf'), isFault('forbidden'));
 });

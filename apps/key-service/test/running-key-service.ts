@@ -88,7 +88,7 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   const configFile = writeConfig(directory, port, healthPort, options);
   const config = loadConfig(configFile);
   await options.prepare?.(directory, config);
-  return await manage(temporary, { configFile, config, port, healthPort });
+  return await startKeyService(temporary, { configFile, config, port, healthPort });
 }
 
 function template(options: Options): Promise<TemporaryDirectory> {
@@ -157,7 +157,8 @@ interface Place {
   readonly healthPort: number;
 }
 
-async function manage(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
+/** Starts the service on what `init` made in the directory, which goes when the service does. */
+export async function startKeyService(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
   const { configFile, config, port, healthPort } = place;
   let child: ChildProcess | undefined;
   let output = '';

@@ -30,3 +30,8 @@ export function personKeyFromPem(pem: string): KeyObject {
     /^-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END PUBLIC KEY-----\s*$/.exec(pem) ?? [];
   return personKey(Buffer.from(base64 ?? '', 'base64'));
 }
+
+/** Also for keys of different kinds, which KeyObject does not compare. */
+export function isSameKey(a: KeyObject, b: KeyObject): boolean {
+  return a.asymmetricKeyType === b.asymmetricKeyType && a.equals(b);
+}

@@ -6,6 +6,7 @@ import { KeyFault, type PersonRole } from '@sealpost/service';
 import { type Certificate, certificateFromDer } from '@sealpost/smime';
 import { installationTenant } from '../authority/authority.ts';
 import type { Records } from '../store/records.ts';
+import { isSameKey } from './public-key.ts';
 
 export interface Person {
   readonly name: string;
@@ -62,7 +63,7 @@ export function openPeople(records: Records): People {
     records.replace(placeOf(content.name), Buffer.from(JSON.stringify(content)));
   const assertKeyFree = (owner: string, publicKey: KeyObject): void => {
     // Two people with one key would be one person who approves himself.
-    const holder = list().find(({ certificate }) => certificate.publicKey.equals(publicKey));
+    const holder = list().find(({ certificate }) => isSameKey(certificate.publicKey, publicKey));
     if (holder && holder.name !== owner) throw new KeyFault('person-exists');
   };
   const assertFree = (name: string, publicKey: KeyObject): void => {

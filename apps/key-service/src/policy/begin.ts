@@ -5,13 +5,13 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SetupError } from '@sealpost/core';
-import { type Installation, type PersonRole, personName, personRoles } from '@sealpost/service';
+import { type Installation, KeyFault, type PersonRole, personName, personRoles } from '@sealpost/service';
 import { type Certificate, parseCertificates } from '@sealpost/smime';
 import { issueClientCertificate } from '../authority/service-authority.ts';
 import { firstName } from '../credentials.ts';
 import type { Keeper } from '../keeper.ts';
 import type { AuditSubject } from '../operations/operation.ts';
-import { personKeyFromPem } from '../people/public-key.ts';
+import { isSameKey, personKeyFromPem } from '../people/public-key.ts';
 import { firstPolicy } from './first-policy.ts';
 import { isInReach } from './reach.ts';
 
@@ -70,18 +70,23 @@ export async function beginPolicy(
   }
 
   const known = people.list().filter(({ name }) => name !== firstName);
-  const isGuarded = isInReach(store.policy().form, [...known, ...persons]);
+  const { form } = store.policy();
   if (persons.length === 0) {
-    if (!isGuarded) said.push('nobody can approve anything yet: name the first people with --person ROLE/NAME=FILE');
+    if (!isInReach(form, known)) said.push('nobody can approve anything yet: name the first people with --person');
     return said;
   }
-  if (known.length > 0) throw new SetupError('the first people are there; others come by `sealpost people add`');
-  if (!isGuarded) {
+  if (isInReach(form, known)) throw new SetupError('the first people are there; others come by `sealpost people add`');
+  if (!isInReach(form, [...known, ...persons])) {
     throw new SetupError('the policy asks for a key-admin and for others who approve: name them all at once');
   }
-  for (const { role, name, file } of persons) {
-    const key = personKeyFromPem(readFileSync(file, 'utf8'));
+  const newcomers = persons.map((person) => ({ ...person, key: personKeyFromPem(readFileSync(person.file, 'utf8')) }));
+  // All before any: half of them could approve nothing.
+  for (const { name, key } of newcomers) {
+    const isTwice = newcomers.some((other) => other.name !== name && isSameKey(other.key, key));
+    if (isTwice || newcomers.filter((other) => other.name === name).length > 1) throw new KeyFault('person-exists');
     people.assertFree(name, key);
+  }
+  for (const { role, name, key, file } of newcomers) {
     const certificate = issueClientCertificate(store.serviceAuthority, role, name, key);
     await letIn(role, name, certificate);
     const target = `${file.replace(/\.pub$/, '')}.crt`;
