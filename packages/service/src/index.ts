@@ -15,6 +15,7 @@ export { type AuditFault, type AuditReport, type HeldHead, verifyLog } from './a
 export { type RunningService, runService, type ServiceContext } from './boot.ts';
 export type { BlobsConfig } from './config/blobs.ts';
 export type { EgressConfig, RouteConfig } from './config/egress.ts';
+export { configFileVariable } from './config/environment.ts';
 export type { HttpConfig } from './config/http.ts';
 export { announcedBytes, type IngressConfig } from './config/ingress.ts';
 export { type Installation, installation, type Problem } from './config/installation.ts';
