@@ -19,7 +19,12 @@ const suites: Readonly<Record<string, readonly string[]>> = {
   ],
   fault: ['test/fault/**/*.test.ts'],
   interop: ['test/interop/**/*.test.ts'],
+  containers: ['test/containers/**/*.test.ts'],
 };
+
+/** Of one file, in milliseconds: images are built once. */
+const timeouts: Readonly<Record<string, number>> = { containers: 900_000 };
+const usualTimeout = 240_000;
 
 const { values, positionals } = parseArgs({
   options: { suite: { type: 'string', default: 'default' } },
@@ -39,7 +44,8 @@ if (files.length === 0) {
   process.exit(2);
 }
 installPeers(values.suite);
-const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=240000', ...files], {
+const timeout = `--test-timeout=${timeouts[values.suite] ?? usualTimeout}`;
+const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', timeout, ...files], {
   cwd: root,
   stdio: 'inherit',
 });
