@@ -14,6 +14,7 @@ const suites: Readonly<Record<string, readonly string[]>> = {
     'packages/*/test/**/*.test.ts',
     'apps/*/test/**/*.test.ts',
     'test/*.test.ts',
+    'test/infra/**/*.test.ts',
     'test/e2e/**/*.test.ts',
     'test/conformance/**/*.test.ts',
   ],
