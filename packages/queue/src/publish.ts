@@ -30,7 +30,8 @@ export function publisherOf<Job extends QueuedJob>(redis: RedisLink, stage: Stag
           // Sent in this order on one connection: a job that is done before we know of it is struck after it was entered.
           await Promise.all([ledger.enter(stage.name, jobs), queue.addBulk(entries)]);
         } catch (error) {
-          await strikeUnqueued(jobs).catch(() => undefined);
+          // Not waited for: a server that hangs would make the SMTP client wait twice.
+          void strikeUnqueued(jobs).catch(() => undefined);
           throw error;
         }
       }),

@@ -114,6 +114,7 @@ test('a job that could not be queued leaves no entry', async () => {
   await link.client.set('{sealpost}:crypto:meta', 'no hash');
   await assert.rejects(cryptoStage(link).publisher().publish([second]), { code: 'queue-unavailable' });
   await link.client.rename('elsewhere', '{sealpost}:crypto:meta');
+  await until(async () => (await link.client.hlen('{sealpost}:ledger:crypto')) === 1);
   assert.deepEqual(await audited(link), []);
 });
 
