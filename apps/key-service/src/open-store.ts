@@ -13,6 +13,7 @@ import {
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
 import { type Leases, openLeases } from './leases.ts';
+import { openRevocations } from './revocations.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
 import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
@@ -24,6 +25,8 @@ import { type Keks, openKeks } from './vault/keks.ts';
 export interface KeyLimits {
   readonly leaseMs: number;
   readonly leasesPerClient: number;
+  /** A worker that does not say in this time that a lease called back is gone gets no more. */
+  readonly acknowledgeMs: number;
   /** Longest time that mail may be here; older tickets prove nothing. */
   readonly ticketLifeMs: number;
 }
@@ -75,13 +78,15 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
   const auditAddress = (address: string): string =>
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
 
+  const leases = openLeases(limits.leasesPerClient, openRevocations(records, limits));
+
   return {
     records,
     keys,
     certificates,
     serviceAuthority,
     limits,
-    leases: openLeases(limits.leasesPerClient),
+    leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
     useOf: () => 'lease',
     now,
@@ -98,6 +103,9 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
       const identity = name.identity.includes('@') ? auditAddress(name.identity) : name.identity;
       return formatKeyId({ ...name, identity });
     },
-    forget: keks.forget,
+    forget() {
+      leases.revocations.release();
+      keks.forget();
+    },
   };
 }

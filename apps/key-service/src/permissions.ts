@@ -18,6 +18,11 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   lease: ['crypto-worker'],
   sign: ['crypto-worker'],
   'open-recipient': ['crypto-worker'],
+  revocations: ['crypto-worker'],
+  'revocation-acknowledge': ['crypto-worker'],
+  'lease-return': ['crypto-worker'],
+  'lease-revoke': ['operator'],
+  'lease-list': ['operator'],
   leases: ['crypto-worker'],
 
   certificates: ['crypto-worker', 'operator'],

@@ -24,6 +24,7 @@ import { ed25519Pair, openSealed, privateKeyOf, publicKeyOf } from './key-materi
 import { KeyFault } from './key-protocol/faults.ts';
 import type { KeyAnswer, KeyOperation, KeyRequestInput } from './key-protocol/operations.ts';
 import { leaseBatches } from './lease-batches.ts';
+import { watchRevocations } from './watch-revocations.ts';
 import { ephemeralBytes, type KeyPurpose } from './sealed-key.ts';
 import type { Labels } from './telemetry/metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
@@ -103,13 +104,20 @@ export function connectKeyService(
     );
   }
 
+  const watch = watchRevocations(connection, instance, {
+    drop: (keyId) => leases.drop(keyId),
+    sweep: () => leases.sweep(),
+  });
+
   async function leaseOrNot(
     keyId: KeyId,
     ticket: Buffer,
     envelope: Buffer,
   ): Promise<Remembered<KeyLease | 'in-place'>> {
     try {
-      return await leaseAnew(keyId, ticket, envelope);
+      const lease = await leaseAnew(keyId, ticket, envelope);
+      watch.begin();
+      return lease;
     } catch (error) {
       if (codeOf(error) !== 'key-in-place') throw error;
       return { value: 'in-place', freshUntil: now() + inPlaceFreshMs, usableUntil: now() + inPlaceFreshMs };
@@ -198,6 +206,8 @@ export function connectKeyService(
       return answered(items, (await call('open-recipient', request)).contentKeys).map((key) => key ?? undefined);
     },
     async close() {
+      leases.drop();
+      await watch.end();
       connection.close();
     },
   };

@@ -7,6 +7,7 @@ import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
+import { leaseList, leaseReturn, leaseRevoke, revocationAcknowledge, revocations } from './revocations.ts';
 import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
@@ -23,6 +24,11 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   lease,
   sign,
   'open-recipient': openRecipient,
+  revocations,
+  'revocation-acknowledge': revocationAcknowledge,
+  'lease-return': leaseReturn,
+  'lease-revoke': leaseRevoke,
+  'lease-list': leaseList,
   certificates,
   'trust-anchors': trustAnchors,
   'release-ticket': releaseTicket,

@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import { auditOperations } from './audit.ts';
 import { peopleOperations } from './people.ts';
+import { revocationOperations } from './revocations.ts';
 import { sealOperations } from './seal.ts';
 import { stageOperations } from './stages.ts';
 import { useOperations } from './use.ts';
@@ -13,6 +14,7 @@ export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
   ...useOperations,
+  ...revocationOperations,
   ...peopleOperations,
   ...auditOperations,
 } as const;
