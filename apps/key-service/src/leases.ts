@@ -4,13 +4,13 @@
 import { fail } from '@sealpost/core';
 import { type Holder, processOf, type Revocations, type RevokedLeases } from './revocations.ts';
 
-export interface Lease extends Holder {
+interface Lease extends Holder {
   readonly keyId: string;
   readonly until: Date;
 }
 
 /** What a process holds, in numbers. */
-export interface HeldLeases extends Holder {
+interface HeldLeases extends Holder {
   readonly leases: number;
 }
 

@@ -23,7 +23,7 @@ export interface RevokedLeases {
   readonly worker?: string;
 }
 
-export interface Revocation extends RevokedLeases {
+interface Revocation extends RevokedLeases {
   readonly id: string;
   readonly at: Date;
   /** No lease that it concerns lives longer. */

@@ -56,7 +56,11 @@ Example:
         const what = { ...(key === undefined ? {} : { keyId: key }), ...(worker === undefined ? {} : { worker }) };
         const { holders } = await withKeyAdmin(options, (admin) => admin.call('lease-revoke', what));
         if (json) printJson({ holders });
-        else printTable(['process', 'certificate'], holders.map(({ instance, name }) => [instance, name]));
+        else
+          printTable(
+            ['process', 'certificate'],
+            holders.map(({ instance, name }) => [instance, name]),
+          );
       }),
     );
 }
