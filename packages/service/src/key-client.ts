@@ -24,10 +24,10 @@ import { ed25519Pair, openSealed, privateKeyOf, publicKeyOf } from './key-materi
 import { KeyFault } from './key-protocol/faults.ts';
 import type { KeyAnswer, KeyOperation, KeyRequestInput } from './key-protocol/operations.ts';
 import { leaseBatches } from './lease-batches.ts';
-import { watchRevocations } from './watch-revocations.ts';
 import { ephemeralBytes, type KeyPurpose } from './sealed-key.ts';
 import type { Labels } from './telemetry/metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
+import { watchRevocations } from './watch-revocations.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
