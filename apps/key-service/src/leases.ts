@@ -27,7 +27,8 @@ export interface Leases {
   readonly revocations: Revocations;
 }
 
-export function openLeases(perClient: number, revocations: Revocations): Leases {
+/** `perClient`: the cap that holds now. */
+export function openLeases(perClient: () => number, revocations: Revocations): Leases {
   const byClient = new Map<string, Lease[]>();
 
   /** Those that have not ended; the others are forgotten. */
@@ -46,7 +47,7 @@ export function openLeases(perClient: number, revocations: Revocations): Leases 
     revocations,
     take(lease, now) {
       const own = liveOf(lease.client, now);
-      if (own.length >= perClient) throw fail('lease-overloaded');
+      if (own.length >= perClient()) throw fail('lease-overloaded');
       own.push(lease);
       byClient.set(lease.client, own);
     },
