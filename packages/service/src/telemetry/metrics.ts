@@ -187,6 +187,12 @@ export const metrics = {
     by: ['key-service'],
     labels: {},
   },
+  sealpost_key_leases_kept: {
+    kind: 'gauge',
+    help: 'Workers that did not say in time that a lease called back is gone, and get no more',
+    by: ['key-service'],
+    labels: {},
+  },
   sealpost_key_store_open: {
     kind: 'gauge',
     help: '1 while the key store is open, 0 while it is sealed',
