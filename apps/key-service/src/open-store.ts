@@ -14,7 +14,9 @@ import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
-import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
+import { type KeyStore, openKeyStore } from './store/key-store.ts';
+import { makePrivateKey } from './store/make-key.ts';
+import { type Outbox, openOutbox } from './store/outbox.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
@@ -32,6 +34,8 @@ export interface OpenStore {
   readonly records: Records;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
+  /** Audit records of changes, on their way to the log. */
+  readonly outbox: Outbox;
   readonly serviceAuthority: Authority;
   readonly limits: KeyLimits;
   readonly leases: Leases;
@@ -77,6 +81,7 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
     records,
     keys,
     certificates,
+    outbox: openOutbox(records),
     serviceAuthority,
     limits,
     leases: openLeases(limits.leasesPerClient),

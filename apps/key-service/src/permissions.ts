@@ -30,6 +30,15 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
 
   'audit-head': ['operator'],
   'audit-address': ['operator'],
+
+  'keys-list': ['operator'],
+  'keys-show': ['operator'],
+  'keys-rotate': ['operator'],
+  'keys-suspend': ['operator'],
+  'keys-resume': ['operator'],
+  'keys-deactivate': ['operator'],
+  'keys-compromise': ['operator'],
+  'keys-destroy-cancel': ['operator'],
 };
 
 export function isPermitted(operation: KeyOperation, role: ClientRole): boolean {

@@ -17,7 +17,7 @@ import {
   type TlsIdentity,
 } from '@sealpost/service';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { type Caller, callerOf } from './caller.ts';
+import { actorOf, type Caller, callerOf } from './caller.ts';
 import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
 import type { AuditSubject } from './operations/operation.ts';
@@ -176,7 +176,11 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       operation,
       caller,
       () => subject(request, store),
-      async (note) => run(request, { caller, store, tenants, now, note }),
+      async (note) => {
+        const result = await run(request, { caller, store, tenants, now, note });
+        await store.outbox.flush(keeper.journal().append);
+        return result;
+      },
     );
   }
 
@@ -217,10 +221,6 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       return;
     }
   }
-}
-
-function actorOf({ role, name, fingerprint }: Caller) {
-  return { role, name, certificate: fingerprint };
 }
 
 function faultCode(error: unknown): string {

@@ -3,6 +3,7 @@
 // refused alike, so that a worker cannot find out which keys exist.
 
 import { decodeEnvelope, type Envelope, envelopeHash, fail, isOwnerOf, type KeyId, parseKeyId } from '@sealpost/core';
+import { keyStates } from '@sealpost/service';
 import type { Operation } from './operation.ts';
 import { handOver } from './spool.ts';
 import { namedBy, verifiedTicket } from './tickets.ts';
@@ -19,7 +20,7 @@ export const lease: Operation<'lease'> = {
     const name = parseKeyId(keyId);
     if (name.tenant !== ticket.tenant || !isOwnerOf(name, ticket.direction, envelope)) throw fail('key-denied');
     const key = store.keys.get(keyId as KeyId);
-    if (!key) throw fail('key-denied');
+    if (!key || !keyStates[key.state][name.use === 'signing' ? 'signs' : 'opens']) throw fail('key-denied');
     const lifeMs = store.limits.leaseMs;
     store.leases.take(caller.fingerprint, new Date(now.getTime() + lifeMs), now);
     return handOver(key, { instance, ephemeral, purpose: 'lease', lifeMs }, call);

@@ -39,6 +39,9 @@ export interface AuditEntry {
   readonly until?: string;
   readonly instance?: string;
   readonly certificate?: string;
+  /** State of a key after a step, and before it where it had one. */
+  readonly state?: string;
+  readonly was?: string;
   /** Number and hash of the last record known of a log that this one replaces. */
   readonly replaces?: string;
   /** `ok`, or the code of what stopped it. */

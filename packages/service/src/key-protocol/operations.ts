@@ -3,6 +3,7 @@
 
 import type { z } from 'zod';
 import { auditOperations } from './audit.ts';
+import { keyLifeOperations } from './keys.ts';
 import { peopleOperations } from './people.ts';
 import { sealOperations } from './seal.ts';
 import { stageOperations } from './stages.ts';
@@ -13,6 +14,7 @@ export const keyOperations = {
   ...stageOperations,
   ...peopleOperations,
   ...auditOperations,
+  ...keyLifeOperations,
 } as const;
 
 export type KeyOperation = keyof typeof keyOperations;
