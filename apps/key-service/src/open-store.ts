@@ -14,6 +14,7 @@ import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
+import { type KekRotation, openKekRotation } from './store/kek-rotation.ts';
 import { type KeyStore, openKeyStore } from './store/key-store.ts';
 import { makePrivateKey } from './store/make-key.ts';
 import { type Outbox, openOutbox } from './store/outbox.ts';
@@ -36,6 +37,7 @@ export interface OpenStore {
   readonly certificates: CertificateStore;
   /** Audit records of changes, on their way to the log. */
   readonly outbox: Outbox;
+  readonly kekRotation: KekRotation;
   readonly serviceAuthority: Authority;
   readonly limits: KeyLimits;
   readonly leases: Leases;
@@ -69,7 +71,9 @@ export async function openStore(
 }
 
 async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, now: () => Date): Promise<OpenStore> {
-  const records = openRecords(sqliteRows(database), keks);
+  const rows = sqliteRows(database);
+  const records = openRecords(rows, keks);
+  const outbox = openOutbox(records);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });
@@ -81,7 +85,8 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
     records,
     keys,
     certificates,
-    outbox: openOutbox(records),
+    outbox,
+    kekRotation: openKekRotation({ rows, records, keks, outbox, now }),
     serviceAuthority,
     limits,
     leases: openLeases(limits.leasesPerClient),

@@ -43,6 +43,7 @@ export const events = {
   'key.moved': 'info',
   'key.destroyed': 'warn',
   'key.certificate-wanted': 'warn',
+  'key.not-tended': 'error',
   'key.leased': 'info',
   'key.denied': 'warn',
   'certificate.issued': 'info',
