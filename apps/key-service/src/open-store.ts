@@ -15,7 +15,7 @@ import { ensureServiceAuthority, issueTicketCertificate } from './authority/serv
 import { type Leases, openLeases } from './leases.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
 import { type KekRotation, openKekRotation } from './store/kek-rotation.ts';
-import { type KeyStore, openKeyStore } from './store/key-store.ts';
+import { type KeyStore, openKeyStore, type StoredKey } from './store/key-store.ts';
 import { makePrivateKey } from './store/make-key.ts';
 import { type Outbox, openOutbox } from './store/outbox.ts';
 import type { OuterStore } from './store/outer.ts';
@@ -42,6 +42,8 @@ export interface OpenStore {
   readonly limits: KeyLimits;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
+  /** Whether a user's key may be lent, or is used in place only. */
+  useOf(key: StoredKey): 'lease' | 'in-place';
   now(): Date;
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
   releaseSigner(): Promise<TicketSigner>;
@@ -91,6 +93,7 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
     limits,
     leases: openLeases(limits.leasesPerClient),
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
+    useOf: () => 'lease',
     now,
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');

@@ -4,6 +4,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
   type CertificateRecord,
+  codeOf,
   encodeEnvelope,
   fail,
   formatKeyId,
@@ -22,6 +23,7 @@ import { openKeyConnection } from './key-connection.ts';
 import { ed25519Pair, openSealed, privateKeyOf, publicKeyOf } from './key-material.ts';
 import { KeyFault } from './key-protocol/faults.ts';
 import type { KeyAnswer, KeyOperation, KeyRequestInput } from './key-protocol/operations.ts';
+import { leaseBatches } from './lease-batches.ts';
 import { ephemeralBytes, type KeyPurpose } from './sealed-key.ts';
 import type { Labels } from './telemetry/metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
@@ -35,6 +37,8 @@ const spoolUsableMs = 12 * hourMs;
 const certificateFreshMs = minuteMs;
 /** An address without certificates may get one at any time, and without one its mail may leave unencrypted. */
 const noCertificateFreshMs = 15_000;
+/** That a key is not lent is asked anew after this time: the policy may have changed. */
+const inPlaceFreshMs = minuteMs;
 /** A lease is renewed this long before it ends, so that no message starts with a key that is about to go. */
 const leaseMarginMs = 20_000;
 const maxCertificates = 20_000;
@@ -51,6 +55,7 @@ export function connectKeyService(
   telemetry?: Telemetry,
 ): KeyService {
   const connection = openKeyConnection(config, role);
+  const askLease = leaseBatches(connection, instance);
   const now = (): number => Date.now();
   const cache = <T>(name: CacheName, max: number): KeyCache<T> =>
     keyCache<T>(max, now, (result: CacheResult) =>
@@ -63,17 +68,16 @@ export function connectKeyService(
   const markers = cache<readonly Buffer[]>('marker', maxSpoolKeys);
   const records = cache<readonly CertificateRecord[]>('certificates', maxCertificates);
   const anchors = cache<readonly Buffer[]>('anchors', maxSpoolKeys);
-  const leases = cache<KeyLease>('lease', maxLeases);
+  const leases = cache<KeyLease | 'in-place'>('lease', maxLeases);
 
-  async function call<O extends KeyOperation>(operation: O, request: KeyRequestInput<O>): Promise<KeyAnswer<O>> {
+  function call<O extends KeyOperation>(operation: O, request: KeyRequestInput<O>): Promise<KeyAnswer<O>> {
+    return asked(operation, () => connection.call(operation, request, telemetry?.current()));
+  }
+
+  async function asked<T>(operation: KeyOperation, ask: () => Promise<T>): Promise<T> {
     try {
-      if (!telemetry) return await connection.call(operation, request);
-      return await telemetry.span(
-        'key-service.call',
-        { call: operation },
-        () => connection.call(operation, request, telemetry.current()),
-        { kind: 'client' },
-      );
+      if (!telemetry) return await ask();
+      return await telemetry.span('key-service.call', { call: operation }, ask, { kind: 'client' });
     } catch (error) {
       if (!(error instanceof KeyFault)) throw error;
       throw fail(error.code === 'forbidden' ? 'key-denied' : 'internal', error);
@@ -99,16 +103,26 @@ export function connectKeyService(
     );
   }
 
+  async function leaseOrNot(
+    keyId: KeyId,
+    ticket: Buffer,
+    envelope: Buffer,
+  ): Promise<Remembered<KeyLease | 'in-place'>> {
+    try {
+      return await leaseAnew(keyId, ticket, envelope);
+    } catch (error) {
+      if (codeOf(error) !== 'key-in-place') throw error;
+      return { value: 'in-place', freshUntil: now() + inPlaceFreshMs, usableUntil: now() + inPlaceFreshMs };
+    }
+  }
+
   async function leaseAnew(keyId: KeyId, ticket: Buffer, envelope: Buffer): Promise<Remembered<KeyLease>> {
-    const [lease] = await secrets(
-      'lease',
-      async (ephemeral) => [await call('lease', { instance, keyId, ephemeral, ticket, envelope })],
-      (secret, { keyId: given, expiresAt }): KeyLease => {
-        if (given !== keyId) throw fail('key-denied');
-        return { keyId, privateKey: privateKeyOf(secret), expiresAt };
-      },
+    const { sealed, ephemeral } = await asked('lease', () =>
+      askLease({ keyId, ticket, envelope, trace: telemetry?.current() }),
     );
-    if (!lease) throw fail('internal');
+    if (sealed.keyId !== keyId) throw fail('key-denied');
+    const privateKey = openSealed(sealed, { instance, purpose: 'lease' }, ephemeral, privateKeyOf);
+    const lease: KeyLease = { keyId, privateKey, expiresAt: sealed.expiresAt };
     const end = lease.expiresAt.getTime();
     return { value: lease, freshUntil: end - leaseMarginMs, usableUntil: end };
   }
@@ -171,12 +185,28 @@ export function connectKeyService(
       // A key that is in memory for one message is not for every other: the service's own check, made again.
       const direction = name.use === 'signing' ? 'outbound' : 'inbound';
       if (!isOwnerOf(name, direction, envelope)) throw fail('key-denied');
-      return await leases.get(keyId, () => leaseAnew(keyId, ticket, encodeEnvelope(envelope)));
+      const lease = await leases.get(keyId, () => leaseOrNot(keyId, ticket, encodeEnvelope(envelope)));
+      if (lease === 'in-place') throw fail('key-in-place');
+      return lease;
+    },
+    async sign(keyId, { ticket, envelope }, items) {
+      const request = { instance, keyId, ticket, envelope: encodeEnvelope(envelope), items: [...items] };
+      return answered(items, (await call('sign', request)).signatures);
+    },
+    async openRecipients(keyId, { ticket, envelope }, items) {
+      const request = { instance, keyId, ticket, envelope: encodeEnvelope(envelope), items: [...items] };
+      return answered(items, (await call('open-recipient', request)).contentKeys).map((key) => key ?? undefined);
     },
     async close() {
       connection.close();
     },
   };
+}
+
+/** As many answers as items, or the service is not one of ours. */
+function answered<T>(items: readonly unknown[], answers: readonly T[]): readonly T[] {
+  if (answers.length !== items.length) throw fail('key-service-unavailable');
+  return answers;
 }
 
 function recordOf({ keyId, ...rest }: KeyAnswer<'certificates'>['records'][number]): CertificateRecord {

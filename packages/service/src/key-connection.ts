@@ -155,7 +155,11 @@ function parse(text: string): unknown {
 }
 
 function errorOf(value: unknown): Error {
-  const code = typeof value === 'object' && value !== null && 'code' in value ? value.code : undefined;
+  return errorOfCode(typeof value === 'object' && value !== null && 'code' in value ? value.code : undefined);
+}
+
+/** The error that the service had, by its code. */
+export function errorOfCode(code: unknown): Error {
   if (typeof code !== 'string') return fail('key-service-unavailable');
   if (isErrorCode(code)) return fail(code as ErrorCode);
   return isKeyFaultCode(code) ? new KeyFault(code) : fail('key-service-unavailable');

@@ -7,11 +7,13 @@ import { keyLifeOperations } from './keys.ts';
 import { peopleOperations } from './people.ts';
 import { sealOperations } from './seal.ts';
 import { stageOperations } from './stages.ts';
+import { useOperations } from './use.ts';
 
 /** Operation → what it takes and what it answers. Requests refuse unknown fields; answers may grow. */
 export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
+  ...useOperations,
   ...peopleOperations,
   ...auditOperations,
   ...keyLifeOperations,

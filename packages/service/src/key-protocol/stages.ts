@@ -8,6 +8,7 @@ import {
   instance,
   keyId,
   maxEnvelope,
+  maxLeases,
   maxTicket,
   nothing,
   sealedKey,
@@ -15,6 +16,8 @@ import {
   tenant,
   time,
 } from './values.ts';
+
+const justified = { keyId, ticket: bytes(maxTicket), envelope: bytes(maxEnvelope) };
 
 export const stageOperations = {
   'ticket-certificate': {
@@ -32,8 +35,20 @@ export const stageOperations = {
     answer: z.object({ keys: z.array(sealedKey) }),
   },
   lease: {
-    request: z.strictObject({ instance, keyId, ephemeral, ticket: bytes(maxTicket), envelope: bytes(maxEnvelope) }),
+    request: z.strictObject({ instance, ephemeral, ...justified }),
     answer: sealedKey,
+  },
+  /** Several leases at once, each judged, recorded and refused by itself: in the order of the request a key or a code. */
+  leases: {
+    request: z.strictObject({
+      instance,
+      ephemeral,
+      items: z
+        .array(z.strictObject({ ...justified, traceparent: z.string().max(64).optional() }))
+        .min(1)
+        .max(maxLeases),
+    }),
+    answer: z.object({ leases: z.array(z.object({ lease: sealedKey.optional(), code: z.string().optional() })) }),
   },
 
   'release-ticket': {

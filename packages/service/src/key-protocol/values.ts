@@ -10,6 +10,8 @@ export const maxImport = 512 * 1024;
 export const maxTicket = 8 * 1024;
 /** An envelope with 1,000 recipients of 254 characters with ORCPT stays below. */
 export const maxEnvelope = 768 * 1024;
+/** Leases in one request: some milliseconds of work, so that nobody else waits long. */
+export const maxLeases = 32;
 
 export const bytes = (max: number) =>
   z.codec(z.base64().max(Math.ceil(max / 3) * 4), z.instanceof(Buffer), {
