@@ -11,11 +11,12 @@ import { newRoot } from '../src/vault/slots.ts';
 
 export interface OpenedStore extends AsyncDisposable {
   readonly directory: string;
+  readonly root: Buffer;
   store(): OpenStore;
   /** Moves the clock. */
   pass(ms: number): void;
-  /** Closes and opens, as a restart does. */
-  reopen(): Promise<void>;
+  /** Closes and opens, as a restart does; `meanwhile` may have the files. */
+  reopen(meanwhile?: () => void): Promise<void>;
   /** Takes what waits to a log of this test; returns all that it holds. */
   log(): Promise<readonly AuditEntry[]>;
 }
@@ -44,12 +45,14 @@ export async function openedStore(): Promise<OpenedStore> {
 
   return {
     directory: directory.path,
+    root,
     store: () => store,
     pass(ms) {
       now += ms;
     },
-    async reopen() {
+    async reopen(meanwhile) {
       close();
+      meanwhile?.();
       database = openDatabase(directory.path);
       store = await open();
     },

@@ -57,7 +57,6 @@ async function tendVersions(
     moveKey(key, 'deactivate', store, self);
     log.event('key.moved', { ...factsOf(key, store), reason: 'replaced' });
   }
-  const certificate = certificateOf(current, store)?.certificate;
   const due = dueOf(current, store);
   if (mayRotate && due && due <= now && store.keys.get(current.keyId)?.state === 'active') {
     const isCurrent = store.keys.current(current.name.tenant, current.name.identity, current.name.use);
@@ -67,11 +66,6 @@ async function tendVersions(
       log.event(made.state === 'active' ? 'key.rotated' : 'key.certificate-wanted', factsOf(made, store));
     }
     return true;
-  }
-  // A signature under an ended certificate is none.
-  if (current.name.use === 'signing' && certificate && certificate.notAfter < now) {
-    moveKey(current, 'deactivate', store, self);
-    log.event('key.moved', { ...factsOf(current, store), reason: 'its certificate ended' });
   }
   return false;
 }

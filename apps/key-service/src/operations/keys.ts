@@ -85,14 +85,14 @@ function movingBy(step: KeyStep) {
 }
 
 /** Fault: `not-found`. */
-export function foundKey(keyId: string, store: OpenStore): StoredKey {
+function foundKey(keyId: string, store: OpenStore): StoredKey {
   parseKeyId(keyId);
   const key = store.keys.get(keyId as KeyId);
   if (!key) throw new KeyFault('not-found');
   return key;
 }
 
-export function summaryOf(key: StoredKey, store: OpenStore): Summary {
+function summaryOf(key: StoredKey, store: OpenStore): Summary {
   const { keyId, name, algorithm, state, createdAt, since, destroyAt } = key;
   const isCurrent = state === 'active' && store.keys.current(name.tenant, name.identity, name.use)?.keyId === keyId;
   const due = isCurrent
