@@ -12,6 +12,7 @@ import {
 } from '@sealpost/core';
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
+import type { Hsm } from './hsm/hsm.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
 import { type KekRotation, openKekRotation } from './store/kek-rotation.ts';
@@ -31,7 +32,14 @@ export interface KeyLimits {
   readonly ticketLifeMs: number;
 }
 
-export interface OpenStore {
+/** What an open store works with beside its files. */
+export interface StoreParts {
+  readonly limits: KeyLimits;
+  now(): Date;
+  readonly hsm: Hsm | undefined;
+}
+
+export interface OpenStore extends StoreParts {
   readonly records: Records;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
@@ -39,12 +47,10 @@ export interface OpenStore {
   readonly outbox: Outbox;
   readonly kekRotation: KekRotation;
   readonly serviceAuthority: Authority;
-  readonly limits: KeyLimits;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
   /** Whether a user's key may be lent, or is used in place only. */
   useOf(key: StoredKey): 'lease' | 'in-place';
-  now(): Date;
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
   releaseSigner(): Promise<TicketSigner>;
   /** How an address stands in the audit log: the same address gives the same text, which nobody can turn back. */
@@ -60,19 +66,19 @@ export async function openStore(
   database: DatabaseSync,
   outer: OuterStore,
   root: Buffer,
-  limits: KeyLimits,
-  now: () => Date,
+  parts: StoreParts,
 ): Promise<OpenStore> {
   const keks = openKeks(root, outer.keks, outer.id);
   try {
-    return await assemble(database, keks, limits, now);
+    return await assemble(database, keks, parts);
   } catch (error) {
     keks.forget();
     throw error;
   }
 }
 
-async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, now: () => Date): Promise<OpenStore> {
+async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): Promise<OpenStore> {
+  const { limits, now } = parts;
   const rows = sqliteRows(database);
   const records = openRecords(rows, keks);
   const outbox = openOutbox(records);
@@ -84,17 +90,16 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
 
   return {
+    ...parts,
     records,
     keys,
     certificates,
     outbox,
     kekRotation: openKekRotation({ rows, records, keks, outbox, now }),
     serviceAuthority,
-    limits,
     leases: openLeases(limits.leasesPerClient),
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
     useOf: () => 'lease',
-    now,
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');
       const key = createPublicKey(privateKey);

@@ -35,7 +35,7 @@ export async function openedStore(): Promise<OpenedStore> {
     const outer = readOuter(database);
     if (!outer) throw new SetupError('no store');
     const limits = { leaseMs: 60_000, leasesPerClient: 10, ticketLifeMs: 5 * 86_400_000 };
-    return await openStore(database, outer, root, limits, () => new Date(now));
+    return await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date(now) });
   }
 
   function close(): void {

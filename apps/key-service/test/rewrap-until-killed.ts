@@ -11,7 +11,11 @@ const database = openDatabase(directory);
 const outer = readOuter(database);
 if (!outer) throw new Error('no store');
 const limits = { leaseMs: 60_000, leasesPerClient: 10, ticketLifeMs: 60_000 };
-const store = await openStore(database, outer, Buffer.from(root, 'hex'), limits, () => new Date());
+const store = await openStore(database, outer, Buffer.from(root, 'hex'), {
+  limits,
+  hsm: undefined,
+  now: () => new Date(),
+});
 
 let commits = 0;
 const { exec } = DatabaseSync.prototype;
