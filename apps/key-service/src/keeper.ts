@@ -47,7 +47,7 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
-  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
+  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Says why a slot that should open by itself did not. */
   slotFailed(): void;
@@ -137,6 +137,10 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     if (trusted && !opened.serviceAuthority.certificate.der.equals(trusted)) {
       reason = 'store-foreign';
       throw new KeyFault('store-foreign');
+    }
+    if (trusted && opened.policies.isMissing()) {
+      reason = 'policy-missing';
+      throw new KeyFault('policy-missing');
     }
     const key = findAuditKey(opened.keys) ?? (await recordedAuditKey(opened));
     const known = recallLog(opened.records);

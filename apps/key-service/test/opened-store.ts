@@ -4,6 +4,7 @@ import { SetupError } from '@sealpost/core';
 import type { AuditEntry } from '@sealpost/service';
 import { temporaryDirectory } from '@sealpost/testkit';
 import { type OpenStore, openStore } from '../src/open-store.ts';
+import { firstPolicy } from '../src/policy/first-policy.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { newStoreId, readOuter, writeOuter } from '../src/store/outer.ts';
 import { makeKeks } from '../src/vault/keks.ts';
@@ -29,6 +30,7 @@ export async function openedStore(): Promise<OpenedStore> {
   let database = openDatabase(directory.path, true);
   writeOuter(database, { id, development: true, slots: [], keks: makeKeks(root, id) });
   let store = await open();
+  store.policies.replace(firstPolicy(true));
   const entries: AuditEntry[] = [];
 
   async function open(): Promise<OpenStore> {

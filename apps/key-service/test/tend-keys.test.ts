@@ -14,6 +14,7 @@ import { tendKeys } from '../src/lifecycle/tend-keys.ts';
 import type { OpenStore } from '../src/open-store.ts';
 import { importFile } from '../src/operations/import.ts';
 import type { Call } from '../src/operations/operation.ts';
+import { firstPolicy } from '../src/policy/first-policy.ts';
 import type { StoredKey } from '../src/store/key-store.ts';
 import { makePrivateKey } from '../src/store/make-key.ts';
 import { openedStore } from './opened-store.ts';
@@ -47,14 +48,17 @@ function states(store: OpenStore, use: 'signing' | 'decryption' | 'spool'): stri
   return store.keys.versions(alpha, identity, use).map(({ name, state }) => `${name.version} ${state}`);
 }
 
-test('jitter spreads what was made together over a month, the same way every time, and never past the certificate', () => {
+test('jitter spreads what was made together over five weeks, the same way every time, and never past the certificate', () => {
   const createdAt = new Date('2026-01-01T00:00:00Z');
   const due = (version: number, ends?: Date): number => {
     const keyId = formatKeyId({ tenant: alpha, identity: address, use: 'signing', version });
-    return day(nextRotation({ keyId, use: 'signing', createdAt }, ends) ?? createdAt, createdAt);
+    return day(
+      nextRotation({ keyId, use: 'signing', createdAt }, firstPolicy(false).rotation, ends) ?? createdAt,
+      createdAt,
+    );
   };
   const dues = Array.from({ length: 200 }, (_, at) => due(at + 1));
-  assert.ok(Math.min(...dues) >= 335 && Math.max(...dues) <= 365);
+  assert.ok(Math.min(...dues) >= 328 && Math.max(...dues) <= 365);
   assert.ok(Math.max(...dues) - Math.min(...dues) > 25);
   assert.deepEqual(
     dues,
@@ -62,7 +66,7 @@ test('jitter spreads what was made together over a month, the same way every tim
   );
   assert.equal(due(1, new Date('2026-03-02T00:00:00Z')), 30);
   const ca = formatKeyId({ tenant: alpha, identity: 'ca.internal', use: 'ca', version: 1 });
-  assert.equal(nextRotation({ keyId: ca, use: 'ca', createdAt }), undefined);
+  assert.equal(nextRotation({ keyId: ca, use: 'ca', createdAt }, firstPolicy(false).rotation), undefined);
 });
 
 test('keys are rotated when they are due and not before; what was replaced ends after the overlap; both are on record', async () => {
@@ -72,9 +76,9 @@ test('keys are rotated when they are due and not before; what was replaced ends 
   store.keys.add({ tenant: alpha, identity: 'stage.crypto', use: 'spool', privateKey: await makePrivateKey('x25519') });
   const [first] = await tendKeys(store, [alpha], { event: () => undefined });
   assert.ok(first);
-  opened.pass(79 * dayMs);
+  opened.pass(80 * dayMs);
   assert.deepEqual(await round(store), {});
-  opened.pass(12 * dayMs);
+  opened.pass(11 * dayMs);
   assert.deepEqual(await round(store), { 'key.rotated': 1 });
   assert.deepEqual(states(store, 'spool'), ['2 active', '1 active']);
   opened.pass(31 * dayMs);
@@ -134,7 +138,7 @@ test('a certificate from elsewhere: the successor waits for its own, once, and t
   assert.ok(next);
   const renewed = certify(next);
   const caller = { role: 'operator', name: 'o', fingerprint: '' } as const;
-  const call: Call = { caller, store, tenants, now: store.now(), note: () => undefined };
+  const call: Call = { caller, store, tenants, installation: 'gateway', now: store.now(), note: () => undefined };
   await importFile.run({ file: renewed.der }, call);
   assert.deepEqual(states(store, 'signing'), ['2 active', '1 active']);
   const records = store.certificates.ofAddress(alpha, address);

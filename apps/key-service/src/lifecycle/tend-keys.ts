@@ -83,9 +83,9 @@ function duesOf(tenant: TenantId, store: OpenStore): Due[] {
   return [...earliest].map(([use, at]) => ({ tenant, use, at }));
 }
 
-function dueOf({ keyId, name, createdAt, ...rest }: StoredKey, store: OpenStore): Date | undefined {
+export function dueOf({ keyId, name, createdAt, ...rest }: StoredKey, store: OpenStore): Date | undefined {
   const certificate = certificateOf({ keyId, name, createdAt, ...rest }, store)?.certificate;
-  return nextRotation({ keyId, use: name.use, createdAt }, certificate?.notAfter);
+  return nextRotation({ keyId, use: name.use, createdAt }, store.policy().rotation, certificate?.notAfter);
 }
 
 function factsOf({ keyId, name }: StoredKey, store: OpenStore) {

@@ -5,8 +5,8 @@ import { type KeyAnswer, KeyFault, type KeyStep, stateAfter } from '@sealpost/se
 import { installationTenant } from '../authority/authority.ts';
 import { actorOf } from '../caller.ts';
 import { moveKey } from '../lifecycle/move-key.ts';
-import { certificateOf, rotateKey, twinsOf } from '../lifecycle/rotate-keys.ts';
-import { nextRotation } from '../lifecycle/schedule.ts';
+import { rotateKey, twinsOf } from '../lifecycle/rotate-keys.ts';
+import { dueOf } from '../lifecycle/tend-keys.ts';
 import type { OpenStore } from '../open-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
 import type { Call, Operation } from './operation.ts';
@@ -95,9 +95,7 @@ function foundKey(keyId: string, store: OpenStore): StoredKey {
 function summaryOf(key: StoredKey, store: OpenStore): Summary {
   const { keyId, name, algorithm, state, createdAt, since, destroyAt } = key;
   const isCurrent = state === 'active' && store.keys.current(name.tenant, name.identity, name.use)?.keyId === keyId;
-  const due = isCurrent
-    ? nextRotation({ keyId, use: name.use, createdAt }, certificateOf(key, store)?.certificate.notAfter)
-    : undefined;
+  const due = isCurrent ? dueOf(key, store) : undefined;
   return {
     keyId,
     ...name,
