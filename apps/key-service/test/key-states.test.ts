@@ -103,6 +103,20 @@ test('a change and its record are one: a failed transaction leaves neither, and 
   assert.equal((await opened.log()).length, count + 1, 'and once');
 });
 
+test('a signing key that may not sign any more is called back from who holds it; one that opens still is not', async () => {
+  await using opened = await openedStore();
+  const store = opened.store();
+  const holder = { client: 'c', name: 'w', instance: 'w1' };
+  const called = (use: 'signing' | 'decryption'): number => {
+    const key = store.keys.add({ tenant: alpha, identity: 'b@a.test', use, privateKey });
+    const now = store.now();
+    store.leases.take({ ...holder, keyId: key.keyId, until: new Date(now.getTime() + 60_000) }, now);
+    moveKey(key, 'suspend', store, self);
+    return store.leases.revocations.list(now).filter(({ keyId }) => keyId === key.keyId).length;
+  };
+  assert.deepEqual([called('signing'), called('decryption')], [1, 0]);
+});
+
 test('a key of an authority does not move, nor does the only active key that mail needs', async () => {
   await using opened = await openedStore();
   const store = opened.store();

@@ -10,7 +10,7 @@ const [directory = '', root = '', task, at, when] = process.argv.slice(2);
 const database = openDatabase(directory);
 const outer = readOuter(database);
 if (!outer) throw new Error('no store');
-const limits = { leaseMs: 60_000, leasesPerClient: 10, ticketLifeMs: 60_000 };
+const limits = { leaseMs: 60_000, leasesPerClient: 10, acknowledgeMs: 1_000, ticketLifeMs: 60_000 };
 const store = await openStore(database, outer, Buffer.from(root, 'hex'), {
   limits,
   hsm: undefined,

@@ -48,6 +48,7 @@ export const events = {
   'key.not-tended': 'error',
   'key.leased': 'info',
   'key.denied': 'warn',
+  'lease.kept': 'error',
   'certificate.issued': 'info',
   'certificate.imported': 'info',
   'trust.added': 'info',

@@ -1,11 +1,11 @@
 // One step in the life of a key version: a compare-and-swap of its row, in the transaction that also queues the audit record. Steps
 // and states are the tables of key-protocol/key-states.ts.
 
-import { type AuditEntry, KeyFault, type KeyStep, stateAfter } from '@sealpost/service';
+import { type AuditEntry, KeyFault, type KeyStep, keyStates, stateAfter } from '@sealpost/service';
 import type { OpenStore } from '../open-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
 
-export type LifecycleStore = Pick<OpenStore, 'records' | 'keys' | 'outbox' | 'auditKey' | 'now'>;
+export type LifecycleStore = Pick<OpenStore, 'records' | 'keys' | 'outbox' | 'auditKey' | 'leases' | 'now'>;
 
 /** Who asked for a step: a caller, or the service by itself. */
 export type Actor = AuditEntry['actor'];
@@ -39,6 +39,8 @@ export function moveKey(
     });
     if (!moved) throw new KeyFault('key-state');
     announce(moved, found, store, actor);
+    // Whoever holds it must not go on with what it may not do any more.
+    if (mayBeUsed(found) && !mayBeUsed(moved)) store.leases.revoke({ keyId: found.keyId }, at);
     return moved;
   });
 }
@@ -60,6 +62,11 @@ export function announce(
     state,
     result: 'ok',
   });
+}
+
+/** For what it is leased for. */
+export function mayBeUsed({ state, name }: StoredKey): boolean {
+  return keyStates[state][name.use === 'signing' ? 'signs' : 'opens'];
 }
 
 function hasOther({ keyId, name }: StoredKey, { keys }: LifecycleStore): boolean {

@@ -1,9 +1,9 @@
 // Certificates by tenant and address, and each tenant's trusted roots: public material, asked for with every message.
 
 import type { CertificateRecord, TenantId } from '@sealpost/core';
-import { keyStates } from '@sealpost/service';
 import { certificateFromDer } from '@sealpost/smime';
 import { tenantAuthority } from '../authority/tenant-authority.ts';
+import { mayBeUsed } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
 import type { Operation } from './operation.ts';
@@ -35,7 +35,7 @@ function usable(records: readonly CertificateRecord[], { keys }: OpenStore): Cer
     ),
   );
   return owned
-    .filter(({ key }) => !key || keyStates[key.state][key.name.use === 'signing' ? 'signs' : 'opens'])
+    .filter(({ key }) => !key || mayBeUsed(key))
     .sort((a, b) => start(b.record) - start(a.record) || versionOf(b.key) - versionOf(a.key))
     .map(({ record }) => (closed.has(record.fingerprint) ? { ...record, opensOnly: true as const } : record));
 }

@@ -19,6 +19,7 @@ import {
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { policyShow } from './policy.ts';
+import { leaseList, leaseReturn, leaseRevoke, revocationAcknowledge, revocations } from './revocations.ts';
 import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
 import { peopleConfirm, peopleEnrol, peopleList, peoplePresent } from './staff.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
@@ -36,6 +37,11 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   lease,
   sign,
   'open-recipient': openRecipient,
+  revocations,
+  'revocation-acknowledge': revocationAcknowledge,
+  'lease-return': leaseReturn,
+  'lease-revoke': leaseRevoke,
+  'lease-list': leaseList,
   certificates,
   'trust-anchors': trustAnchors,
   'release-ticket': releaseTicket,
