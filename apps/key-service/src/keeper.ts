@@ -7,7 +7,6 @@ import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/c
 import {
   type AuditEntry,
   type ChainHead,
-  holdsHead,
   type Installation,
   type KeyAnswer,
   KeyFault,
@@ -19,7 +18,7 @@ import { contradicts, openClientHeads } from './audit/client-heads.ts';
 import { auditKeyId, findAuditKey, type HeadSigner, headSigner, makeAuditKey } from './audit/head-signer.ts';
 import type { Journal } from './audit/journal.ts';
 import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-memory.ts';
-import { openLog } from './audit/open-log.ts';
+import { holdsMemory, openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
@@ -75,8 +74,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     throw new SetupError(`the key store in ${config.keyServer.directory} was not finished: run \`init\` again`);
   }
   if (outer.development) log.event('store.development');
-  const { file, deadlineMs } = config.keyServer.audit;
-  return keep(database, outer, await openLog({ file, deadlineMs, ...options }), options);
+  return keep(database, outer, await openLog({ ...config.keyServer.audit, ...options }), options);
 }
 
 function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | undefined, options: KeeperOptions): Keeper {
@@ -140,7 +138,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     const known = recallLog(opened.records);
     memory = replaceLog ? beginAnew(known) : known;
     signer = headSigner(memory.log, key);
-    const { head, end } = known;
+    const { head } = known;
     if (replaceLog) {
       await event('audit-log-replaced', { replaces: head ? `${head.seq} ${head.hash}` : 'none', result: 'ok' });
       theJournal().signWith(signer);
@@ -150,7 +148,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     if (shown?.log === known.log) {
       rememberLog(opened.records, { ...known, shown: { seq: shown.seq, hash: shown.hash } });
     }
-    if (shown || (known.shown && !holds(known.shown)) || (head && end && !(await holdsHead(file, end, head)))) {
+    if (shown || (known.shown && !holds(known.shown)) || !(await holdsMemory(file, known, theJournal(), signer))) {
       reason = 'audit-tampered';
       log.event('audit.failed', { reason: 'tampered' });
       throw new KeyFault('audit-tampered');

@@ -30,6 +30,9 @@ export const keyServer = z
         deadlineMs: count(100, 60_000)
           .default(2_000)
           .describe('An operation fails when its audit record is not on disk after this time'),
+        segmentBytes: count(64 * 1024, 1024 * 1024 * 1024)
+          .default(64 * 1024 * 1024)
+          .describe('A file of the log that reached this length is closed and the next one begun'),
       })
       .prefault({}),
     leases: z
