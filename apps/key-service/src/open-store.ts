@@ -14,7 +14,7 @@ import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
-import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
+import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
@@ -36,6 +36,8 @@ export interface OpenStore {
   readonly limits: KeyLimits;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
+  /** Whether a user's key may be lent, or is used in place only. */
+  useOf(key: StoredKey): 'lease' | 'in-place';
   now(): Date;
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
   releaseSigner(): Promise<TicketSigner>;
@@ -81,6 +83,7 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
     limits,
     leases: openLeases(limits.leasesPerClient),
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
+    useOf: () => 'lease',
     now,
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');
