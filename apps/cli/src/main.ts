@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   trust: async () => (await import('./commands/trust.ts')).addTrustCommands,
   'key-service': async () => (await import('./commands/key-service.ts')).addKeyServiceCommands,
   audit: async () => (await import('./commands/audit.ts')).addAuditCommands,
+  backup: async () => (await import('./commands/backup.ts')).addBackupCommands,
   exposure: async () => (await import('./commands/exposure.ts')).addExposureCommand,
   queue: async () => (await import('./commands/queue.ts')).addQueueCommands,
   explain: async () => (await import('./commands/explain.ts')).addExplainCommand,

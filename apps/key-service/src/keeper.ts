@@ -21,6 +21,7 @@ import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-m
 import { holdsMemory, openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
+import { type BackupMade, makeBackup } from './backup/make-backup.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
 import { type OuterStore, readOuter } from './store/outer.ts';
@@ -45,6 +46,10 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
+  /** By the audit key, over a form of backup-file.ts. Error: `key-service-sealed`. */
+  sign(form: Buffer): Buffer;
+  /** Saves the store. Faults: `backup-not-configured`; error: `key-service-sealed`. */
+  backUp(): Promise<BackupMade>;
   /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Says why a slot that should open by itself did not. */
@@ -204,6 +209,33 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     await theJournal().append({ at: clock.now(), kind: 'event', operation, request: randomUUID(), actor, ...more });
   }
 
+  function theSigner(): HeadSigner {
+    if (!signer) throw fail('key-service-sealed');
+    return signer;
+  }
+
+  async function backUp(): Promise<BackupMade> {
+    const { key, signForm } = theSigner();
+    const head = theJournal().signedHead();
+    if (!open || head === undefined) throw fail('key-service-sealed');
+    return await makeBackup({
+      config: config.keyServer.backup,
+      database,
+      storeId: outer.id,
+      store: open,
+      head,
+      key,
+      sign: signForm,
+      async recorded(name, make) {
+        const subject = { tenant: installationTenant, key: name };
+        await event('key-make', { kind: 'intent', ...subject });
+        const made = await make();
+        await event('key-make', { kind: 'outcome', ...subject, result: 'ok' });
+        return made;
+      },
+    });
+  }
+
   function theJournal(): Journal {
     if (!journal) throw fail('audit-unavailable');
     return journal;
@@ -247,10 +279,9 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     journal: theJournal,
     signedHead: () => journal?.signedHead(),
     hear,
-    auditKey() {
-      if (!signer) throw fail('key-service-sealed');
-      return signer.key;
-    },
+    auditKey: () => theSigner().key,
+    sign: (form) => theSigner().signForm(form),
+    backUp,
     async unseal(kind, secret) {
       if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
       const now = clock.now().getTime();

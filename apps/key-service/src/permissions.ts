@@ -33,6 +33,8 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
 
   'audit-head': ['operator'],
   'audit-address': ['operator'],
+
+  'backup-make': ['operator'],
 };
 
 export function isPermitted(operation: KeyOperation, role: ClientRole): boolean {

@@ -165,6 +165,17 @@ export function buildServer(options: ServerOptions): FastifyInstance {
             return keeper.status();
           },
         )) as KeyAnswer<O>;
+      case 'backup-make':
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async (note) => {
+            const made = await keeper.backUp();
+            note({ count: made.bytes });
+            return made;
+          },
+        )) as KeyAnswer<O>;
       case 'leases':
         return (await leaseEach(request as KeyRequest<'leases'>, caller)) as KeyAnswer<O>;
       default:

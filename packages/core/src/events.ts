@@ -37,6 +37,8 @@ export const events = {
   'store.opened': 'info',
   'store.sealed': 'info',
   'store.development': 'warn',
+  'backup.made': 'info',
+  'backup.failed': 'error',
   'key.created': 'info',
   'key.imported': 'info',
   'key.leased': 'info',

@@ -38,6 +38,8 @@ export interface KeyStore {
   get(keyId: KeyId): StoredKey | undefined;
   /** Versions of an identity's use, newest first. */
   versions(tenant: TenantId, identity: string, use: KeyUse): StoredKey[];
+  /** Every version of every key of a tenant. */
+  ofTenant(tenant: TenantId): StoredKey[];
   /** Runs `use` on PKCS#8 DER (or the HMAC key's bytes), which is overwritten afterwards. Errors: `key-denied` for an unknown id. */
   withSecret<T>(key: KeyId | StoredKey, use: (secret: Buffer) => T): T;
 }
@@ -99,6 +101,7 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
   return {
     versions,
     get: read,
+    ofTenant: (tenant) => records.ofTenant('key', tenant).map(parse),
     add({ tenant, identity, use, privateKey }) {
       const version = (versions(tenant, identity, use)[0]?.name.version ?? 0) + 1;
       const name: KeyName = { tenant, identity, use, version };

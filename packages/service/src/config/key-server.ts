@@ -35,6 +35,21 @@ export const keyServer = z
           .describe('A file of the log that reached this length is closed and the next one begun'),
       })
       .prefault({}),
+    backup: z
+      .strictObject({
+        directory: path()
+          .optional()
+          .describe('Directory for encrypted backups of the store; without it there are none'),
+        recipient: path()
+          .optional()
+          .describe('Public key of the quorum that opens backups, as `sealpost backup quorum` made it'),
+        everyHours: count(1, 720).default(24).describe('A backup is made when the newest is older than this'),
+      })
+      .refine(
+        ({ directory, recipient }) => (directory === undefined) === (recipient === undefined),
+        '`directory` and `recipient` belong together',
+      )
+      .prefault({}),
     leases: z
       .strictObject({
         seconds: count(60, 300).default(300).describe('Life of a leased key in a worker'),

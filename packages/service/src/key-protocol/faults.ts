@@ -14,6 +14,7 @@ export const keyFaults = {
   'import-password-wrong': [422, 'The password does not open the file'],
   'import-mismatch': [422, 'The private key, the certificate and the address do not belong together'],
   'trust-not-ca': [422, 'The file holds a certificate that is not one of a certification authority'],
+  'backup-not-configured': [422, 'The configuration names no directory and no quorum key for backups'],
   'too-many-attempts': [429, 'Too many attempts; wait a minute'],
   'audit-tampered': [503, 'The audit log is not the one that this store wrote; the store stays sealed'],
   'store-foreign': [503, 'The service CA on disk is not the one of the store; the store stays sealed'],

@@ -3,6 +3,7 @@
 
 import type { z } from 'zod';
 import { auditOperations } from './audit.ts';
+import { backupOperations } from './backup.ts';
 import { peopleOperations } from './people.ts';
 import { sealOperations } from './seal.ts';
 import { stageOperations } from './stages.ts';
@@ -15,6 +16,7 @@ export const keyOperations = {
   ...useOperations,
   ...peopleOperations,
   ...auditOperations,
+  ...backupOperations,
 } as const;
 
 export type KeyOperation = keyof typeof keyOperations;
