@@ -22,6 +22,7 @@ import { holdsMemory, openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import { type BackupMade, makeBackup } from './backup/make-backup.ts';
+import type { Hsm } from './hsm/hsm.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
 import { type OuterStore, readOuter } from './store/outer.ts';
@@ -50,7 +51,7 @@ export interface Keeper {
   sign(form: Buffer): Buffer;
   /** Saves the store. Faults: `backup-not-configured`; error: `key-service-sealed`. */
   backUp(): Promise<BackupMade>;
-  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
+  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Says why a slot that should open by itself did not. */
   slotFailed(): void;
@@ -64,6 +65,8 @@ export interface KeeperOptions {
   readonly clock: Clock;
   /** DER of the service CA that the server trusts; the store must hold the same one. Undefined while `init` makes it. */
   readonly trusted?: Buffer;
+  /** The token that the configuration names. */
+  readonly hsm?: Hsm;
   /** An operator gave up the log that the store knows: it is put aside and a new chain says so first. */
   readonly replaceLog?: boolean;
   onGroup?(records: number, seconds: number): void;
@@ -117,9 +120,8 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       await event('unseal-refused', { result: 'passphrase-wrong' });
       throw new KeyFault('passphrase-wrong');
     }
-    const opened = await openStore(database, outer, root, limitsOf(config), () => clock.now()).finally(() =>
-      using(root, () => undefined),
-    );
+    const more = { limits: limitsOf(config), now: () => clock.now(), hsm: options.hsm };
+    const opened = await openStore(database, outer, root, more).finally(() => using(root, () => undefined));
     try {
       await check(opened);
       await provision(opened);
@@ -138,6 +140,10 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     if (trusted && !opened.serviceAuthority.certificate.der.equals(trusted)) {
       reason = 'store-foreign';
       throw new KeyFault('store-foreign');
+    }
+    if (trusted && opened.policies.isMissing()) {
+      reason = 'policy-missing';
+      throw new KeyFault('policy-missing');
     }
     const key = findAuditKey(opened.keys) ?? (await recordedAuditKey(opened));
     const known = recallLog(opened.records);

@@ -101,8 +101,6 @@ test('a share that is damaged or of another key is named and not used', async ()
   ] as const) {
     await assert.rejects(makeQuorum(needed, of), /a quorum is/);
   }
-  const one = await makeQuorum(1, 1);
-  await joinShares(JSON.stringify(one.recipient), [JSON.stringify(one.shares[0])]);
 });
 
 test('a backup that was cut, flipped, prolonged or is something else is refused', async () => {

@@ -39,6 +39,8 @@ export const events = {
   'store.development': 'warn',
   'backup.made': 'info',
   'backup.failed': 'error',
+  'store.one-slot': 'warn',
+  'hsm.failed': 'warn',
   'key.created': 'info',
   'key.imported': 'info',
   'key.leased': 'info',

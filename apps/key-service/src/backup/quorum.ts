@@ -1,25 +1,18 @@
 // The key that backups are sealed to: X25519, its private half split by Shamir's scheme among custodians, n of m. The service has the
-// public half only. A share is checked against its commitment before it is used, and the result against the public key: the library
-// gives wrong bytes for a wrong share and says nothing.
+// public half only. A share is checked against its commitment before it is used, and the result against the public key.
 
-import { createHash, createPublicKey, generateKeyPairSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { rawPublicKey, SetupError, x25519PrivateKey, x25519PublicKey } from '@sealpost/core';
-import { combine, split } from 'shamir-secret-sharing';
+import { combineShares, maxShares, shareIndex, splitSecret } from '@sealpost/service';
 import * as z from 'zod';
-
-/** As Shamir's scheme over GF(256) allows, and as many people as a ceremony can bear. */
-const maxShares = 16;
 
 const recipientForm = z.strictObject({
   v: z.literal(1),
   kind: z.literal('sealpost backup recipient'),
   publicKey: z.base64().length(44),
-  needed: z.int().min(1).max(maxShares),
-  /** SHA-256 of each share, hex. */
-  commitments: z
-    .array(z.string().regex(/^[0-9a-f]{64}$/))
-    .min(1)
-    .max(maxShares),
+  needed: z.int().min(2).max(maxShares),
+  /** SHA-256, base64, in the order of the shares. */
+  commitments: z.array(z.base64().length(44)).min(2).max(maxShares),
 });
 const shareForm = z.strictObject({
   v: z.literal(1),
@@ -36,21 +29,21 @@ export async function makeQuorum(
   needed: number,
   of: number,
 ): Promise<{ recipient: BackupRecipient; shares: BackupShare[] }> {
-  if (!(needed >= 1 && needed <= of && of <= maxShares) || (needed === 1 && of > 1))
-    throw new SetupError(`a quorum is 2 of 3, 3 of 5 and the like, of ${maxShares} at most; 1 of 1 is one key`);
+  if (!(Number.isInteger(needed) && Number.isInteger(of) && needed >= 2 && needed <= of && of <= maxShares))
+    throw new SetupError(`a quorum is 2 of 3, 3 of 5 and the like, of ${maxShares} at most`);
   const pair = generateKeyPairSync('x25519');
   const secret = pair.privateKey.export({ format: 'raw-private' });
-  // The library splits between two people at least.
-  const parts = of === 1 ? [Uint8Array.from(secret)] : await split(Uint8Array.from(secret), of, needed);
+  const { shares, commitments } = await splitSecret(secret, needed, of);
   secret.fill(0);
   const publicKey = rawPublicKey(pair.publicKey).toString('base64');
+  const texts = commitments.map((each) => each.toString('base64'));
   return {
-    recipient: { v: 1, kind: 'sealpost backup recipient', publicKey, needed, commitments: parts.map(commitment) },
-    shares: parts.map((part) => ({
+    recipient: { v: 1, kind: 'sealpost backup recipient', publicKey, needed, commitments: texts },
+    shares: shares.map((share) => ({
       v: 1,
       kind: 'sealpost backup share',
       publicKey,
-      share: Buffer.from(part).toString('base64'),
+      share: share.toString('base64'),
     })),
   };
 }
@@ -63,19 +56,18 @@ export function recipientKey(text: string): KeyObject {
 /** The private key from a recipient's file and enough of its shares. Throws SetupError that names no share's content. */
 export async function joinShares(recipientText: string, shareTexts: readonly string[]): Promise<KeyObject> {
   const recipient = readRecipient(recipientText);
-  const shares = new Map<string, Uint8Array>();
+  const commitments = recipient.commitments.map((text) => Buffer.from(text, 'base64'));
+  const shares = new Map<number, Buffer>();
   for (const [at, text] of shareTexts.entries()) {
     const { publicKey, share } = parsed(shareForm, text, `share ${at + 1} is not a share of a backup key`);
-    const bytes = Uint8Array.from(Buffer.from(share, 'base64'));
-    const hash = commitment(bytes);
-    if (publicKey !== recipient.publicKey || !recipient.commitments.includes(hash))
-      throw new SetupError(`share ${at + 1} is damaged or of another backup key`);
-    shares.set(hash, bytes);
+    const bytes = Buffer.from(share, 'base64');
+    const index = publicKey === recipient.publicKey ? shareIndex(bytes, commitments) : undefined;
+    if (index === undefined) throw new SetupError(`share ${at + 1} is damaged or of another backup key`);
+    shares.set(index, bytes);
   }
   if (shares.size < recipient.needed)
     throw new SetupError(`${recipient.needed} different shares open this backup; ${shares.size} were given`);
-  const given = [...shares.values()];
-  const secret = Buffer.from(recipient.needed === 1 && given[0] ? given[0] : await combine(given));
+  const secret = await combineShares([...shares.values()]);
   const privateKey = x25519PrivateKey(secret);
   secret.fill(0);
   const own = rawPublicKey(createPublicKey(privateKey));
@@ -94,8 +86,4 @@ function parsed<T>(form: z.ZodType<T>, text: string, complaint: string): T {
   } catch {
     throw new SetupError(complaint);
   }
-}
-
-function commitment(share: Uint8Array): string {
-  return createHash('sha256').update('sealpost backup share\0').update(share).digest('hex');
 }
