@@ -12,7 +12,7 @@ import { backupSuffix } from './make-backup.ts';
 /** How often it is looked whether a backup is due; also how long what was read from the directory serves. */
 const lookEveryMs = 60_000;
 
-export interface BackupAges {
+interface BackupAges {
   /** Seconds since the newest backup, and since the last drill that passed; since 1970 when there was none. */
   readonly backup: number;
   readonly drill: number;
