@@ -18,6 +18,7 @@ import { type Leases, openLeases } from './leases.ts';
 import { type Factors, openFactors } from './people/factors.ts';
 import { openPeople, type People } from './people/register.ts';
 import { openPolicy, type Policy, type PolicyStore } from './policy/policy.ts';
+import { openRevocations } from './revocations.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
 import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
@@ -29,6 +30,8 @@ import { type Keks, openKeks } from './vault/keks.ts';
 export interface KeyLimits {
   readonly leaseMs: number;
   readonly leasesPerClient: number;
+  /** A worker that does not say in this time that a lease called back is gone gets no more. */
+  readonly acknowledgeMs: number;
   /** Longest time that mail may be here; older tickets prove nothing. */
   readonly ticketLifeMs: number;
 }
@@ -100,6 +103,9 @@ async function assemble(
   const authorities = [serviceAuthority.certificate.der];
   const auditAddress = (address: string): string =>
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
+  // The policy tightens what the configuration allows.
+  const cap = (): number => Math.min(limits.leasesPerClient, policy().leasesPerClient);
+  const leases = openLeases(cap, openRevocations(records, limits));
 
   return {
     ...parts,
@@ -107,8 +113,7 @@ async function assemble(
     keys,
     certificates,
     serviceAuthority,
-    // The policy tightens what the configuration allows.
-    leases: openLeases(() => Math.min(limits.leasesPerClient, policy().leasesPerClient)),
+    leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
     development,
     policy,
@@ -130,6 +135,9 @@ async function assemble(
       const identity = name.identity.includes('@') ? auditAddress(name.identity) : name.identity;
       return formatKeyId({ ...name, identity });
     },
-    forget: keks.forget,
+    forget() {
+      leases.revocations.release();
+      keks.forget();
+    },
   };
 }

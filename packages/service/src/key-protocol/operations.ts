@@ -7,6 +7,7 @@ import { auditOperations } from './audit.ts';
 import { backupOperations } from './backup.ts';
 import { peopleOperations } from './people.ts';
 import { policyOperations } from './policy.ts';
+import { revocationOperations } from './revocations.ts';
 import { sealOperations } from './seal.ts';
 import { staffOperations } from './staff.ts';
 import { stageOperations } from './stages.ts';
@@ -17,6 +18,7 @@ export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
   ...useOperations,
+  ...revocationOperations,
   ...peopleOperations,
   ...auditOperations,
   ...backupOperations,
