@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, type KeyId, type Log, SetupError, setupReceiver, tenantId } from '@sealpost/core';
-import { type Installation, parseHead } from '@sealpost/service';
+import { type Installation, keyStates, parseHead } from '@sealpost/service';
 import { installationTenant } from '../authority/authority.ts';
 import { type Keeper, openKeeper } from '../keeper.ts';
 import type { OpenStore } from '../open-store.ts';
@@ -128,6 +128,8 @@ function openAll({ keys }: OpenStore, { tenants }: Installation): { keys: number
   let [opened, broken] = [0, 0];
   for (const tenant of [installationTenant, ...tenants.map(({ id }) => tenantId(id))]) {
     for (const key of keys.ofTenant(tenant)) {
+      // Destroyed and suspended ones open nothing.
+      if (!keyStates[key.state].opens) continue;
       try {
         keys.withSecret(key, () => undefined);
         opened += 1;

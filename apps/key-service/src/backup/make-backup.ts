@@ -9,7 +9,8 @@ import { fail, setupSender } from '@sealpost/core';
 import { KeyFault, type KeyServerConfig } from '@sealpost/service';
 import { installationTenant } from '../authority/authority.ts';
 import type { OpenStore } from '../open-store.ts';
-import { makePrivateKey, type StoredKey } from '../store/key-store.ts';
+import type { StoredKey } from '../store/key-store.ts';
+import { makePrivateKey } from '../store/make-key.ts';
 import { type Canary, type Manifest, sealBackup, sha256Of } from './backup-file.ts';
 import { recipientKey } from './quorum.ts';
 

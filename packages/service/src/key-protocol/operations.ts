@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { actOperations } from './acts.ts';
 import { auditOperations } from './audit.ts';
 import { backupOperations } from './backup.ts';
+import { keyLifeOperations } from './keys.ts';
 import { peopleOperations } from './people.ts';
 import { policyOperations } from './policy.ts';
 import { revocationOperations } from './revocations.ts';
@@ -22,6 +23,7 @@ export const keyOperations = {
   ...peopleOperations,
   ...auditOperations,
   ...backupOperations,
+  ...keyLifeOperations,
   ...policyOperations,
   ...staffOperations,
   ...actOperations,
