@@ -95,7 +95,7 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
 export async function serveAt(configFile: string): Promise<RunningKeyService> {
   const config = loadConfig(configFile);
   const [port, healthPort] = [config.keyServer.listen.port, config.http.keyService.port];
-  return await manage(await temporaryDirectory(), { configFile, config, port, healthPort });
+  return await startKeyService(await temporaryDirectory(), { configFile, config, port, healthPort });
 }
 
 function template(options: Options): Promise<TemporaryDirectory> {
