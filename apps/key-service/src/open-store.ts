@@ -18,8 +18,12 @@ import { type Leases, openLeases } from './leases.ts';
 import { type Factors, openFactors } from './people/factors.ts';
 import { openPeople, type People } from './people/register.ts';
 import { openPolicy, type Policy, type PolicyStore } from './policy/policy.ts';
+import { openRevocations } from './revocations.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
-import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
+import { type KekRotation, openKekRotation } from './store/kek-rotation.ts';
+import { type KeyStore, openKeyStore, type StoredKey } from './store/key-store.ts';
+import { makePrivateKey } from './store/make-key.ts';
+import { type Outbox, openOutbox } from './store/outbox.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
@@ -29,6 +33,8 @@ import { type Keks, openKeks } from './vault/keks.ts';
 export interface KeyLimits {
   readonly leaseMs: number;
   readonly leasesPerClient: number;
+  /** A worker that does not say in this time that a lease called back is gone gets no more. */
+  readonly acknowledgeMs: number;
   /** Longest time that mail may be here; older tickets prove nothing. */
   readonly ticketLifeMs: number;
 }
@@ -44,6 +50,9 @@ export interface OpenStore extends StoreParts {
   readonly records: Records;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
+  /** Audit records of changes, on their way to the log. */
+  readonly outbox: Outbox;
+  readonly kekRotation: KekRotation;
   readonly serviceAuthority: Authority;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
@@ -91,7 +100,9 @@ async function assemble(
   parts: StoreParts,
 ): Promise<OpenStore> {
   const { limits, now } = parts;
-  const records = openRecords(sqliteRows(database), keks);
+  const rows = sqliteRows(database);
+  const records = openRecords(rows, keks);
+  const outbox = openOutbox(records);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });
@@ -100,15 +111,19 @@ async function assemble(
   const authorities = [serviceAuthority.certificate.der];
   const auditAddress = (address: string): string =>
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
+  // The policy tightens what the configuration allows.
+  const cap = (): number => Math.min(limits.leasesPerClient, policy().leasesPerClient);
+  const leases = openLeases(cap, openRevocations(records, limits));
 
   return {
     ...parts,
     records,
     keys,
     certificates,
+    outbox,
+    kekRotation: openKekRotation({ rows, records, keks, outbox, now }),
     serviceAuthority,
-    // The policy tightens what the configuration allows.
-    leases: openLeases(() => Math.min(limits.leasesPerClient, policy().leasesPerClient)),
+    leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
     development,
     policy,
@@ -130,6 +145,9 @@ async function assemble(
       const identity = name.identity.includes('@') ? auditAddress(name.identity) : name.identity;
       return formatKeyId({ ...name, identity });
     },
-    forget: keks.forget,
+    forget() {
+      leases.revocations.release();
+      keks.forget();
+    },
   };
 }

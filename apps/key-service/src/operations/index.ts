@@ -6,9 +6,20 @@ import { auditAddress } from './audit-address.ts';
 import { certificates, trustAnchors } from './certificates.ts';
 import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
+import {
+  keysCompromise,
+  keysDeactivate,
+  keysDestroyCancel,
+  keysList,
+  keysResume,
+  keysRotate,
+  keysShow,
+  keysSuspend,
+} from './keys.ts';
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { policyShow } from './policy.ts';
+import { leaseList, leaseReturn, leaseRevoke, revocationAcknowledge, revocations } from './revocations.ts';
 import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
 import { peopleConfirm, peopleEnrol, peopleList, peoplePresent } from './staff.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
@@ -26,6 +37,11 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   lease,
   sign,
   'open-recipient': openRecipient,
+  revocations,
+  'revocation-acknowledge': revocationAcknowledge,
+  'lease-return': leaseReturn,
+  'lease-revoke': leaseRevoke,
+  'lease-list': leaseList,
   certificates,
   'trust-anchors': trustAnchors,
   'release-ticket': releaseTicket,
@@ -36,6 +52,14 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'trust-add': trustAdd,
   'trust-list': trustList,
   'audit-address': auditAddress,
+  'keys-list': keysList,
+  'keys-show': keysShow,
+  'keys-rotate': keysRotate,
+  'keys-suspend': keysSuspend,
+  'keys-resume': keysResume,
+  'keys-deactivate': keysDeactivate,
+  'keys-compromise': keysCompromise,
+  'keys-destroy-cancel': keysDestroyCancel,
   'policy-show': policyShow,
   'people-list': peopleList,
   'people-enrol': peopleEnrol,

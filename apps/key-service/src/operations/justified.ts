@@ -3,6 +3,7 @@
 // cannot find out which keys exist.
 
 import { decodeEnvelope, type Envelope, envelopeHash, fail, isOwnerOf, type KeyId, parseKeyId } from '@sealpost/core';
+import { mayBeUsed } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
 import type { AuditSubject, Call } from './operation.ts';
@@ -20,17 +21,18 @@ export function useSubject({ instance, keyId, ticket }: Justification, store: Op
   return { instance, key: store.auditKey(keyId), ...namedBy(ticket) };
 }
 
-/** The key. Errors: those of a ticket, `envelope-mismatch`, `key-denied`. */
+/** The key. Errors: those of a ticket, `envelope-mismatch`, `key-denied`, `lease-overloaded`. */
 export function justifiedKey(
   { keyId, ticket: bytes, envelope: encoded }: Justification,
-  { store, now }: Call,
+  { store, now, caller }: Call,
 ): StoredKey {
+  store.leases.revocations.assertTrusted(caller.fingerprint, now);
   const ticket = verifiedTicket(bytes, 'crypto', store.tickets, now);
   const envelope: Envelope = decodeEnvelope(encoded);
   if (!envelopeHash(envelope).equals(ticket.envelopeHash)) throw fail('envelope-mismatch');
   const name = parseKeyId(keyId);
   if (name.tenant !== ticket.tenant || !isOwnerOf(name, ticket.direction, envelope)) throw fail('key-denied');
   const key = store.keys.get(keyId as KeyId);
-  if (!key) throw fail('key-denied');
+  if (!key || !mayBeUsed(key)) throw fail('key-denied');
   return key;
 }

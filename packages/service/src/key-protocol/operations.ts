@@ -4,8 +4,10 @@
 import type { z } from 'zod';
 import { actOperations } from './acts.ts';
 import { auditOperations } from './audit.ts';
+import { keyLifeOperations } from './keys.ts';
 import { peopleOperations } from './people.ts';
 import { policyOperations } from './policy.ts';
+import { revocationOperations } from './revocations.ts';
 import { sealOperations } from './seal.ts';
 import { staffOperations } from './staff.ts';
 import { stageOperations } from './stages.ts';
@@ -16,8 +18,10 @@ export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
   ...useOperations,
+  ...revocationOperations,
   ...peopleOperations,
   ...auditOperations,
+  ...keyLifeOperations,
   ...policyOperations,
   ...staffOperations,
   ...actOperations,
