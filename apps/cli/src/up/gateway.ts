@@ -9,7 +9,7 @@ import { type Child, startChild } from './child.ts';
 import { makeSecrets, writeInstallation } from './installation-file.ts';
 import { type Layout, makeLayout, projectRoot } from './layout.ts';
 import { makeListenerCertificate } from './listener-certificate.ts';
-import { WORKER_NODE_FLAGS } from './node-flags.ts';
+import { nodeFlags } from './node-flags.ts';
 import { findRedisServer, redisArguments } from './redis-server.ts';
 import { type Asked, type Settings, settle } from './settings.ts';
 
@@ -84,7 +84,7 @@ export async function startGateway(layout: Layout, asked: Asked, progress: (line
     progress(`starting ingress, ${settings.workers} crypto worker${settings.workers === 1 ? '' : 's'} and egress`);
     start('ingress', app('ingress', layout, ports.ingressHttp));
     for (const [index, port] of ports.workerHttp.entries()) {
-      start('worker', { ...app('crypto-worker', layout, port, WORKER_NODE_FLAGS), name: `crypto-worker-${index + 1}` });
+      start('worker', { ...app('crypto-worker', layout, port), name: `crypto-worker-${index + 1}` });
     }
     start('egress', app('egress', layout, ports.egressHttp));
     await Promise.all(started.map((child) => child.untilReady(readyMs)));
@@ -95,12 +95,12 @@ export async function startGateway(layout: Layout, asked: Asked, progress: (line
   return { settings, pids, stop };
 }
 
-function app(name: string, layout: Layout, httpPort: number, nodeFlags: readonly string[] = []) {
+function app(name: string, layout: Layout, httpPort: number) {
   const main = join(projectRoot, `apps/${name}/src/main.ts`);
   return {
     name,
     command: process.execPath,
-    args: [...nodeFlags, main, '--config', layout.config, '--http-port', String(httpPort)],
+    args: [...nodeFlags(name), main, '--config', layout.config, '--http-port', String(httpPort)],
     isReady: () => answersReady(httpPort),
   };
 }
