@@ -13,6 +13,7 @@ import {
   KeyFault,
   parseHead,
   type SignedHead,
+  type SlotKind,
   ticketLifeMs,
 } from '@sealpost/service';
 import { contradicts, openClientHeads } from './audit/client-heads.ts';
@@ -25,9 +26,11 @@ import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import type { Hsm } from './hsm/hsm.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
-import { type OuterStore, readOuter } from './store/outer.ts';
+import { markDevelopment, type OuterStore, readOuter, readSlots } from './store/outer.ts';
+import { openSharesInHand, type ShareProgress } from './unseal-shares.ts';
 import { using } from './vault/box.ts';
-import { openSlot, type SlotKind } from './vault/slots.ts';
+import { factsOf, openSlot } from './vault/slots.ts';
+import { tokenSecret } from './vault/token-slot.ts';
 
 /** How often a checkpoint is written and the log's head kept in the store: what is cut off before it is found at the next opening. */
 const headIntervalMs = 10_000;
@@ -47,8 +50,16 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
-  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
+  /** Opens with the secret of any slot of a kind. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
+  /** Takes a custodian's share, sealed to the key in the status; the one that is enough opens. Faults: `share-wrong`, and as above. */
+  unsealShare(sealed: Buffer): Promise<ShareProgress | undefined>;
+  /** Forgets the shares in hand; how many there were. */
+  resetShares(): number;
+  /** Opens with a slot whose key is in the token. Faults: `passphrase-wrong` when none opens, the token's, and as above. */
+  unsealByToken(): Promise<void>;
+  /** The store was opened by a file that was made for development. */
+  markDevelopment(): void;
   /** Says why a slot that should open by itself did not. */
   slotFailed(): void;
   seal(): Promise<void>;
@@ -78,11 +89,12 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     throw new SetupError(`the key store in ${config.keyServer.directory} was not finished: run \`init\` again`);
   }
   if (outer.development) log.event('store.development');
+  else if (outer.slots.length === 1) log.event('store.one-slot');
   const { file, deadlineMs } = config.keyServer.audit;
-  return keep(database, outer, await openLog({ file, deadlineMs, ...options }), options);
+  return keep(database, await openLog({ file, deadlineMs, ...options }), options);
 }
 
-function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | undefined, options: KeeperOptions): Keeper {
+function keep(database: DatabaseSync, journal: Journal | undefined, options: KeeperOptions): Keeper {
   const { config, log, clock, trusted, replaceLog = false } = options;
   const { file } = config.keyServer.audit;
   let open: OpenStore | undefined;
@@ -90,6 +102,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
   let attempts: number[] = [];
   let opening: Promise<void> | undefined;
   const clientHeads = openClientHeads();
+  const shares = openSharesInHand();
   /** While the store is open. */
   let signer: HeadSigner | undefined;
   let memory: LogMemory | undefined;
@@ -110,18 +123,26 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     rememberLog(open.records, memory);
   }
 
+  /** What the store shows now: slots and KEKs change while it is open. */
+  function outside(): OuterStore {
+    const outer = readOuter(database);
+    if (!outer) throw fail('internal');
+    return outer;
+  }
+
   async function tryOpen(kind: SlotKind, secret: Buffer): Promise<void> {
-    const slot = outer.slots.find((each) => each.kind === kind);
-    const root = slot && (await openSlot(slot, secret, outer.id));
-    if (!root) {
+    const outer = outside();
+    const found = await findRoot(outer, kind, secret);
+    if (!found) {
       await event('unseal-refused', { result: 'passphrase-wrong' });
       throw new KeyFault('passphrase-wrong');
     }
+    const { root, slot } = found;
     const more = { limits: limitsOf(config), now: () => clock.now(), hsm: options.hsm };
     const opened = await openStore(database, outer, root, more).finally(() => using(root, () => undefined));
     try {
       await check(opened);
-      await provision(opened);
+      await provision(opened, slot);
     } catch (error) {
       opened.forget();
       forgetSigner(signer);
@@ -129,6 +150,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     }
     open = opened;
     reason = undefined;
+    shares.reset();
     await mark();
     log.event('store.opened');
   }
@@ -189,8 +211,8 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     await seal('audit-tampered');
   }
 
-  async function provision(opened: OpenStore): Promise<void> {
-    await event('store-opened', { result: 'ok' });
+  async function provision(opened: OpenStore, slot: string): Promise<void> {
+    await event('store-opened', { slot, result: 'ok' });
     for (const { id: tenant } of config.tenants) {
       for (const missing of missingKeys(tenant, opened)) {
         const key = opened.auditKey(formatKeyId({ tenant, version: 1, ...missing }));
@@ -237,13 +259,34 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     signer = undefined;
   }
 
+  function countAttempt(): void {
+    const now = clock.now().getTime();
+    attempts = attempts.filter((at) => at > now - attemptWindowMs);
+    if (attempts.length >= maxAttempts) throw new KeyFault('too-many-attempts');
+    attempts.push(now);
+  }
+
+  async function unseal(kind: SlotKind, secret: Buffer): Promise<void> {
+    if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
+    // One after the other: two at once would open the store twice, and cost twice the memory.
+    const turn = (opening ?? Promise.resolve()).then(() => (open ? undefined : tryOpen(kind, secret)));
+    opening = turn.catch(() => undefined);
+    await turn;
+  }
+
   return {
-    status: () => ({
-      sealed: open === undefined,
-      ...(reason === undefined ? {} : { reason }),
-      development: outer.development,
-      slots: outer.slots.map(({ kind }) => kind),
-    }),
+    status() {
+      const { development, slots } = outside();
+      return {
+        sealed: open === undefined,
+        ...(reason === undefined ? {} : { reason }),
+        development,
+        slots: slots.map(({ label, kind, createdAt }) => ({ label, kind, ...(createdAt ? { createdAt } : {}) })),
+        ...(slots.length === 1 && !development ? { risk: 'one-slot' as const } : {}),
+        unsealKey: shares.key,
+        shares: open ? [] : shares.progress(slots),
+      };
+    },
     store() {
       if (!open) throw fail('key-service-sealed');
       return open;
@@ -256,15 +299,35 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       return signer.key;
     },
     async unseal(kind, secret) {
-      if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
-      const now = clock.now().getTime();
-      attempts = attempts.filter((at) => at > now - attemptWindowMs);
-      if (attempts.length >= maxAttempts) throw new KeyFault('too-many-attempts');
-      attempts.push(now);
-      // One after the other: two at once would open the store twice, and cost twice the memory.
-      const turn = (opening ?? Promise.resolve()).then(() => (open ? undefined : tryOpen(kind, secret)));
-      opening = turn.catch(() => undefined);
-      await turn;
+      if (kind === 'passphrase') countAttempt();
+      await unseal(kind, secret);
+    },
+    async unsealShare(sealed) {
+      if (open) return undefined;
+      const { progress, slot, secret } = await shares.take(sealed, readSlots(database));
+      if (secret) await unseal(slot.kind, secret).finally(() => secret.fill(0));
+      return progress;
+    },
+    resetShares: shares.reset,
+    async unsealByToken() {
+      const { hsm } = options;
+      if (!hsm) throw new KeyFault('hsm-unavailable');
+      let failed: unknown = new KeyFault('passphrase-wrong');
+      for (const slot of readSlots(database).filter(({ kind }) => kind === 'pkcs11')) {
+        try {
+          const facts = factsOf(slot);
+          const secret = facts?.kind === 'pkcs11' ? await tokenSecret(facts, hsm) : undefined;
+          if (secret) return await unseal('pkcs11', secret).finally(() => secret.fill(0));
+        } catch (error) {
+          failed = error;
+        }
+      }
+      throw failed;
+    },
+    markDevelopment() {
+      if (outside().development) return;
+      markDevelopment(database);
+      log.event('store.development');
     },
     slotFailed() {
       // Unless something worse is known.
@@ -280,6 +343,15 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       database.close();
     },
   };
+}
+
+/** The root by any slot of a kind that the secret opens. A slot that is damaged is not in the way of the others. */
+async function findRoot({ slots, id }: OuterStore, kind: SlotKind, secret: Buffer) {
+  for (const slot of slots.filter((each) => each.kind === kind)) {
+    const root = await openSlot(slot, secret, id).catch(() => undefined);
+    if (root) return { root, slot: slot.label };
+  }
+  return undefined;
 }
 
 function limitsOf({ keyServer, queue }: Installation): KeyLimits {

@@ -20,6 +20,7 @@ import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
 import { type Keks, openKeks } from './vault/keks.ts';
+import { openSlotBook, type SlotBook } from './vault/slot-book.ts';
 
 /** What of the configuration bounds the use of keys. */
 export interface KeyLimits {
@@ -43,6 +44,7 @@ export interface OpenStore extends StoreParts {
   readonly serviceAuthority: Authority;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
+  readonly slots: SlotBook;
   /** Whether a user's key may be lent, or is used in place only. */
   useOf(key: StoredKey): 'lease' | 'in-place';
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
@@ -64,14 +66,14 @@ export async function openStore(
 ): Promise<OpenStore> {
   const keks = openKeks(root, outer.keks, outer.id);
   try {
-    return await assemble(database, keks, parts);
+    return await assemble(database, outer.id, keks, parts);
   } catch (error) {
     keks.forget();
     throw error;
   }
 }
 
-async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): Promise<OpenStore> {
+async function assemble(database: DatabaseSync, storeId: string, keks: Keks, parts: StoreParts): Promise<OpenStore> {
   const { limits, now } = parts;
   const records = openRecords(sqliteRows(database), keks);
   const keys = openKeyStore(records, keks, now);
@@ -89,6 +91,7 @@ async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): 
     serviceAuthority,
     leases: openLeases(limits.leasesPerClient),
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
+    slots: openSlotBook({ database, storeId, keks, hsm: parts.hsm, now }),
     useOf: () => 'lease',
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');

@@ -7,6 +7,8 @@ import type { ClientRole } from './authority/service-authority.ts';
 export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> = {
   status: ['ingress', 'crypto-worker', 'egress', 'operator'],
   unseal: ['operator'],
+  'unseal-share': ['operator'],
+  'unseal-reset': ['operator'],
   seal: ['operator'],
 
   'ticket-certificate': ['ingress', 'crypto-worker', 'egress'],

@@ -23,6 +23,7 @@ export {
 } from './errors.ts';
 export { type EventFields, type EventName, events } from './events.ts';
 export {
+  encapsulatedLength,
   type HpkeReceiver,
   type HpkeSender,
   rawPublicKey,

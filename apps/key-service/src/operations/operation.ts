@@ -8,7 +8,7 @@ import type { OpenStore } from '../open-store.ts';
 /** What an audit record says about the things an operation touches. */
 export type AuditSubject = Pick<
   AuditEntry,
-  'tenant' | 'key' | 'address' | 'message' | 'lease' | 'until' | 'instance' | 'certificate' | 'count'
+  'tenant' | 'key' | 'address' | 'message' | 'lease' | 'until' | 'slot' | 'instance' | 'certificate' | 'count'
 >;
 
 export interface Call {

@@ -21,6 +21,7 @@ export interface Act {
   readonly lease?: string;
   /** End of a lease. */
   readonly until?: string;
+  readonly slot?: string;
   readonly count?: number;
   /** `ok`, an error's code, or `unfinished`: the service ended between intent and outcome, and nothing was answered. */
   readonly result: string;
@@ -101,7 +102,7 @@ export async function findExposure(file: string, worker: string, from: Date, to:
 }
 
 function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
-  const { at, operation, request, actor, instance, tenant, key, address, message, lease, until, count, result } =
+  const { at, operation, request, actor, instance, tenant, key, address, message, lease, until, slot, count, result } =
     record;
   const act = {
     at,
@@ -117,6 +118,7 @@ function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
     message,
     lease,
     until,
+    slot,
     count,
     result: result ?? 'unfinished',
   };

@@ -37,6 +37,8 @@ export interface AuditEntry {
   readonly message?: string;
   readonly lease?: string;
   readonly until?: string;
+  /** Label of a seal slot. */
+  readonly slot?: string;
   readonly instance?: string;
   readonly certificate?: string;
   /** Number and hash of the last record known of a log that this one replaces. */
