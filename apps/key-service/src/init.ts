@@ -9,6 +9,7 @@ import {
   ConfigError,
   type Installation,
   loadConfig,
+  type MadeSlot,
   readCustodian,
   readShare,
   readSlotWish,
@@ -19,9 +20,10 @@ import {
 import { fillCredentials } from './credentials.ts';
 import type { Hsm } from './hsm/hsm.ts';
 import { openHsm } from './hsm/open-hsm.ts';
-import { makeWanted, readPassphrase, type Wanted, wishedSlots } from './init-slots.ts';
+import { makeSlots, readPassphrase, wishedSlots } from './init-slots.ts';
 import { type Keeper, openKeeper } from './keeper.ts';
 import { automaticSlots, openBy } from './open-by-itself.ts';
+import { beginPolicy } from './policy/begin.ts';
 import { openDatabase } from './store/database.ts';
 import { newStoreId, readOuter, writeOuter } from './store/outer.ts';
 import { using } from './vault/box.ts';
@@ -82,6 +84,7 @@ async function initialise(config: Installation, options: Choices): Promise<strin
       if (made) await openMade(keeper, made);
       else await openStored(keeper, config, options);
       said.push(...fillCredentials(config, keeper.store().serviceAuthority).map((file) => `made ${file}`));
+      said.push(...(await beginPolicy(config, keeper)));
       if (made && keeper.status().risk === 'one-slot') {
         said.push('WARNING: the store has one slot; losing its secret loses every key (see docs/key-management.md)');
       }
@@ -105,28 +108,29 @@ async function makeStore(config: Installation, options: Choices, hsm: Hsm | unde
       throw new SetupError('the store is made already; change its slots with `sealpost key-service slot`');
     }
     const choices = { ...options, wishes: wishedSlots(config, options.wishes) };
-    const wanted = await makeWanted(config, choices, said);
-    const facts = await Promise.all(wanted.map(({ slot }) => slotFacts(slot, hsm)));
+    const { made, development } = await makeSlots(config, choices);
+    const facts = await Promise.all(made.map(({ slot }) => slotFacts(slot, hsm)));
     const id = newStoreId();
-    const development = wanted.some((each) => each.development);
     using(newRoot(), (root) => {
       const slots = facts.map((each) => sealSlot(each, root, id, new Date()));
       writeOuter(database, { id, development, slots, keks: makeKeks(root, id) });
     });
-    said.unshift(`key store made in ${directory}`);
+    said.push(`key store made in ${directory}`);
+    const files = made.flatMap(({ shareFiles }) => shareFiles);
+    said.push(...files.map((file) => `made ${file}: give it to its custodian and keep no copy`));
     if (development) {
       said.push(
         'WARNING: the slot file was made by init; this store is marked for development and warns at every start',
       );
     }
-    return wanted;
+    return made;
   } finally {
     database.close();
   }
 }
 
-async function openMade(keeper: Keeper, wanted: readonly Wanted[]): Promise<void> {
-  const known = wanted.find(({ secret }) => secret !== undefined);
+async function openMade(keeper: Keeper, made: readonly MadeSlot[]): Promise<void> {
+  const known = made.find(({ secret }) => secret !== undefined);
   if (known?.secret) await keeper.unseal(known.slot.kind, known.secret);
   else await keeper.unsealByToken();
 }

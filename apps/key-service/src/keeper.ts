@@ -50,7 +50,7 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
-  /** Opens with the secret of any slot of a kind. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
+  /** Opens with the secret of any slot of a kind. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Takes a custodian's share, sealed to the key in the status; the one that is enough opens. Faults: `share-wrong`, and as above. */
   unsealShare(sealed: Buffer): Promise<ShareProgress | undefined>;
@@ -159,6 +159,10 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     if (trusted && !opened.serviceAuthority.certificate.der.equals(trusted)) {
       reason = 'store-foreign';
       throw new KeyFault('store-foreign');
+    }
+    if (trusted && opened.policies.isMissing()) {
+      reason = 'policy-missing';
+      throw new KeyFault('policy-missing');
     }
     const key = findAuditKey(opened.keys) ?? (await recordedAuditKey(opened));
     const known = recallLog(opened.records);

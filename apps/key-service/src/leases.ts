@@ -10,12 +10,13 @@ export interface Leases {
   live(now: Date): number;
 }
 
-export function openLeases(perClient: number): Leases {
+/** `perClient`: the cap that holds now. */
+export function openLeases(perClient: () => number): Leases {
   const ends = new Map<string, Ends>();
   return {
     take(client, until, now) {
       const own = ends.get(client) ?? new Ends();
-      if (own.live(now.getTime()) >= perClient) throw fail('lease-overloaded');
+      if (own.live(now.getTime()) >= perClient()) throw fail('lease-overloaded');
       own.add(until.getTime());
       ends.set(client, own);
     },

@@ -1,7 +1,7 @@
 // A PKCS#11 token in software (SoftHSM 2) with keys of the test's: sensitive and not extractable, as in a real one.
 
 import { execFileSync } from 'node:child_process';
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -23,6 +23,8 @@ export interface SoftHsm {
   makeEcKey(label: string, id: string, curve: 'P-256' | 'P-384' | 'P-521'): void;
   /** Imports a private key (RSA or EC) with its public half. */
   importKey(label: string, id: string, key: KeyObject): void;
+  /** Imports a fresh RSA-2048 key. */
+  makeRsaKey(label: string, id: string): void;
   /** Imports a fresh AES-256 key. */
   makeAesKey(label: string, id: string): void;
 }
@@ -47,6 +49,8 @@ export function makeSoftHsm(directory: string): SoftHsm {
     writeFileSync(file, bytes, { mode: 0o600 });
     run('--import', file, '--token', token, '--label', label, '--id', id, '--pin', pin, ...more);
   };
+  const importKey = (label: string, id: string, key: KeyObject): void =>
+    take(label, id, key.export({ format: 'pem', type: 'pkcs8' }) as string);
   return {
     makeEcKey(label, id, curve) {
       const args = [softHsmModule ?? '', token, pin, label, id, curve];
@@ -55,7 +59,8 @@ export function makeSoftHsm(directory: string): SoftHsm {
     },
     place: { module: softHsmModule ?? '', token, pinFile },
     environment,
-    importKey: (label, id, key) => take(label, id, key.export({ format: 'pem', type: 'pkcs8' })),
+    importKey,
+    makeRsaKey: (label, id) => importKey(label, id, generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
     makeAesKey: (label, id) => take(label, id, randomBytes(32), '--aes'),
   };
 }

@@ -9,7 +9,7 @@ const shares = z.object({ slot: z.string(), have: z.int(), need: z.int(), of: z.
 const status = z.object({
   sealed: z.boolean(),
   /** Why it cannot be opened, where something is wrong; `waiting` when only the secret of a slot is missing. */
-  reason: z.enum(['waiting', 'audit-tampered', 'slot-unreadable', 'store-foreign']).optional(),
+  reason: z.enum(['waiting', 'audit-tampered', 'slot-unreadable', 'store-foreign', 'policy-missing']).optional(),
   /** The store was once opened by the development slot; it stays marked. */
   development: z.boolean(),
   slots: z.array(z.object({ label: z.string(), kind: z.string(), createdAt: time.optional() })),

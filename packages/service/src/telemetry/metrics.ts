@@ -176,7 +176,7 @@ export const metrics = {
     help: 'Calls answered by the key service, by operation; `ok` for those that it fulfilled',
     by: ['key-service'],
     labels: {
-      role: ['ingress', 'crypto-worker', 'egress', 'operator', 'none'],
+      role: ['ingress', 'crypto-worker', 'egress', 'operator', 'key-admin', 'custodian', 'auditor', 'none'],
       operation: Object.keys(keyOperations) as KeyOperation[],
       outcome: ['ok', 'denied', 'failed'],
     },
