@@ -20,8 +20,8 @@ export interface SharesInHand {
   /** Raw X25519 public key of this process, to which shares are sealed. */
   readonly key: Buffer;
   /**
-   * Takes a sealed share; the slot and its secret once there are enough, which are then no longer in hand. Faults: `share-wrong`,
-   * `request-malformed` (as `sealed-malformed`) for one that was sealed to another process.
+   * Takes a sealed share; the slot and its secret once there are enough, which are then no longer in hand. Fault: `share-wrong`,
+   * also for one that was sealed to another process.
    */
   take(sealed: Buffer, slots: readonly Slot[]): Promise<{ progress: ShareProgress; slot: Slot; secret?: Buffer }>;
   /** Of every slot that takes shares. */
@@ -55,10 +55,18 @@ export function openSharesInHand(): SharesInHand {
     of: facts.commitments.length,
   });
 
+  function opened(sealed: Buffer): Buffer {
+    try {
+      return openServiceShare(sealed, privateKey);
+    } catch {
+      throw new KeyFault('share-wrong');
+    }
+  }
+
   return {
     key: Buffer.from(rawPublicKey(publicKey)),
     async take(sealed, slots) {
-      const share = openServiceShare(sealed, privateKey);
+      const share = opened(sealed);
       for (const { slot, facts } of shamirSlots(slots)) {
         const number = shareIndex(share, facts.commitments);
         if (number === undefined) continue;

@@ -24,7 +24,7 @@ const migrations: readonly string[] = [
    ALTER TABLE slots_2 RENAME TO slots;`,
 ];
 
-export function storeExists(directory: string): boolean {
+function storeExists(directory: string): boolean {
   return existsSync(join(directory, fileName));
 }
 
