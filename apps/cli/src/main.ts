@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   import: async () => (await import('./commands/import.ts')).addImportCommand,
   trust: async () => (await import('./commands/trust.ts')).addTrustCommands,
   'key-service': async () => (await import('./commands/key-service.ts')).addKeyServiceCommands,
+  leases: async () => (await import('./commands/leases.ts')).addLeaseCommands,
   approvals: async () => (await import('./commands/approvals.ts')).addApprovalsCommands,
   policy: async () => (await import('./commands/policy.ts')).addPolicyCommands,
   audit: async () => (await import('./commands/audit.ts')).addAuditCommands,

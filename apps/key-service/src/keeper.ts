@@ -34,6 +34,8 @@ import { tokenSecret } from './vault/token-slot.ts';
 
 /** How often a checkpoint is written and the log's head kept in the store: what is cut off before it is found at the next opening. */
 const headIntervalMs = 10_000;
+/** How often is looked for workers that keep a lease which was called back. */
+const lateIntervalMs = 1_000;
 /** Passphrases tried in a minute, by whomever: each costs Argon2id, and guessing must stay hopeless. */
 const maxAttempts = 10;
 const attemptWindowMs = 60_000;
@@ -103,18 +105,31 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
   let opening: Promise<void> | undefined;
   const clientHeads = openClientHeads();
   const shares = openSharesInHand();
+  /** Revocations and workers that are late with them, once on record. */
+  const told = new Set<string>();
   /** While the store is open. */
   let signer: HeadSigner | undefined;
   let memory: LogMemory | undefined;
 
-  const timer = setInterval(() => void mark(), headIntervalMs);
-  timer.unref();
+  const timers = [setInterval(() => void mark(), headIntervalMs), setInterval(() => void tellLate(), lateIntervalMs)];
+  for (const timer of timers) timer.unref();
 
   /** Signs what the log holds and keeps its head in the store, if it moved. A log that fails says so by itself. */
   async function mark(): Promise<void> {
     if (!open || !journal || journal.head().head.hash === memory?.head?.hash) return;
     await journal.checkpoint(clock.now()).catch(() => undefined);
     saveHead();
+  }
+
+  /** Workers that keep leases which were called back are cut off by then; somebody should look. A log that fails says so by itself. */
+  async function tellLate(): Promise<void> {
+    for (const { id, holder } of open?.leases.revocations.late(clock.now()) ?? []) {
+      const { client: certificate, instance } = holder;
+      if (told.has(`${id} ${instance}`)) continue;
+      told.add(`${id} ${instance}`);
+      log.event('lease.kept', { source: instance });
+      await event('worker-cut-off', { instance, certificate, result: 'ok' }).catch(() => undefined);
+    }
   }
 
   function saveHead(): void {
@@ -339,7 +354,7 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     },
     seal: () => seal(),
     async close() {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       await mark();
       open?.forget();
       open = undefined;
@@ -362,6 +377,7 @@ function limitsOf({ keyServer, queue }: Installation): KeyLimits {
   return {
     leaseMs: keyServer.leases.seconds * 1000,
     leasesPerClient: keyServer.leases.perClient,
+    acknowledgeMs: keyServer.leases.acknowledgeSeconds * 1000,
     ticketLifeMs: ticketLifeMs(queue),
   };
 }

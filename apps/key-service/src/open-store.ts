@@ -18,6 +18,7 @@ import { type Leases, openLeases } from './leases.ts';
 import { type Factors, openFactors } from './people/factors.ts';
 import { openPeople, type People } from './people/register.ts';
 import { openPolicy, type Policy, type PolicyStore } from './policy/policy.ts';
+import { openRevocations } from './revocations.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
 import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
@@ -30,6 +31,8 @@ import { openSlotBook, type SlotBook } from './vault/slot-book.ts';
 export interface KeyLimits {
   readonly leaseMs: number;
   readonly leasesPerClient: number;
+  /** A worker that does not say in this time that a lease called back is gone gets no more. */
+  readonly acknowledgeMs: number;
   /** Longest time that mail may be here; older tickets prove nothing. */
   readonly ticketLifeMs: number;
 }
@@ -102,6 +105,9 @@ async function assemble(
   const authorities = [serviceAuthority.certificate.der];
   const auditAddress = (address: string): string =>
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
+  // The policy tightens what the configuration allows.
+  const cap = (): number => Math.min(limits.leasesPerClient, policy().leasesPerClient);
+  const leases = openLeases(cap, openRevocations(records, limits));
 
   return {
     ...parts,
@@ -109,8 +115,7 @@ async function assemble(
     keys,
     certificates,
     serviceAuthority,
-    // The policy tightens what the configuration allows.
-    leases: openLeases(() => Math.min(limits.leasesPerClient, policy().leasesPerClient)),
+    leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
     slots: openSlotBook({ database, storeId, keks, hsm: parts.hsm, now }),
     development,
@@ -133,6 +138,9 @@ async function assemble(
       const identity = name.identity.includes('@') ? auditAddress(name.identity) : name.identity;
       return formatKeyId({ ...name, identity });
     },
-    forget: keks.forget,
+    forget() {
+      leases.revocations.release();
+      keks.forget();
+    },
   };
 }

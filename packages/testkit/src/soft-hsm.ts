@@ -44,9 +44,9 @@ export function makeSoftHsm(directory: string): SoftHsm {
     execFileSync('softhsm2-util', args, { env: { ...process.env, ...environment }, stdio: 'pipe' });
   };
   run('--init-token', '--free', '--label', token, '--so-pin', pin, '--pin', pin);
-  const take = (label: string, id: string, bytes: string | Buffer, ...more: string[]): void => {
+  const take = (label: string, id: string, text: string, ...more: string[]): void => {
     const file = join(directory, `${id}.import`);
-    writeFileSync(file, bytes, { mode: 0o600 });
+    writeFileSync(file, text, { mode: 0o600 });
     run('--import', file, '--token', token, '--label', label, '--id', id, '--pin', pin, ...more);
   };
   const importKey = (label: string, id: string, key: KeyObject): void =>
@@ -61,6 +61,7 @@ export function makeSoftHsm(directory: string): SoftHsm {
     environment,
     importKey,
     makeRsaKey: (label, id) => importKey(label, id, generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
-    makeAesKey: (label, id) => take(label, id, randomBytes(32), '--aes'),
+    // softhsm2-util reads the file as text: a key with a zero or a line feed in it would come out short.
+    makeAesKey: (label, id) => take(label, id, randomBytes(16).toString('hex'), '--aes'),
   };
 }

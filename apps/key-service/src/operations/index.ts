@@ -9,6 +9,7 @@ import { importFile } from './import.ts';
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { policyShow } from './policy.ts';
+import { leaseList, leaseReturn, leaseRevoke, revocationAcknowledge, revocations } from './revocations.ts';
 import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
 import { peopleConfirm, peopleEnrol, peopleList, peoplePresent } from './staff.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
@@ -29,6 +30,11 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   lease,
   sign,
   'open-recipient': openRecipient,
+  revocations,
+  'revocation-acknowledge': revocationAcknowledge,
+  'lease-return': leaseReturn,
+  'lease-revoke': leaseRevoke,
+  'lease-list': leaseList,
   certificates,
   'trust-anchors': trustAnchors,
   'release-ticket': releaseTicket,

@@ -13,7 +13,8 @@ export const lease: Operation<'lease'> = {
     if (store.useOf(key) === 'in-place') throw fail('key-in-place');
     const { instance, ephemeral } = request;
     const lifeMs = Math.min(store.limits.leaseMs, store.policy().leaseSeconds * 1000);
-    store.leases.take(caller.fingerprint, new Date(now.getTime() + lifeMs), now);
+    const { fingerprint: client, name } = caller;
+    store.leases.take({ client, name, instance, keyId: key.keyId, until: new Date(now.getTime() + lifeMs) }, now);
     return handOver(key, { instance, ephemeral, purpose: 'lease', lifeMs }, call);
   },
 };

@@ -17,7 +17,8 @@ type RecordKind =
   | 'factor'
   | 'code'
   | 'act'
-  | 'outbox';
+  | 'outbox'
+  | 'revocation';
 
 /** Where a row stands. `id` is unique in its kind; `owner` groups rows, an address or the name of a part of the gateway. */
 export interface RecordName {

@@ -6,6 +6,7 @@ import { actOperations } from './acts.ts';
 import { auditOperations } from './audit.ts';
 import { peopleOperations } from './people.ts';
 import { policyOperations } from './policy.ts';
+import { revocationOperations } from './revocations.ts';
 import { sealOperations } from './seal.ts';
 import { staffOperations } from './staff.ts';
 import { stageOperations } from './stages.ts';
@@ -16,6 +17,7 @@ export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
   ...useOperations,
+  ...revocationOperations,
   ...peopleOperations,
   ...auditOperations,
   ...policyOperations,

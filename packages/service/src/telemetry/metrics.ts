@@ -187,6 +187,12 @@ export const metrics = {
     by: ['key-service'],
     labels: {},
   },
+  sealpost_key_leases_kept: {
+    kind: 'gauge',
+    help: 'Workers that did not say in time that a lease called back is gone, and get no more',
+    by: ['key-service'],
+    labels: {},
+  },
   sealpost_key_store_open: {
     kind: 'gauge',
     help: '1 while the key store is open, 0 while it is sealed',
@@ -217,6 +223,12 @@ export const metrics = {
       cache: ['signer', 'authorities', 'spool-public', 'spool-private', 'marker', 'certificates', 'anchors', 'lease'],
       result: ['hit', 'miss', 'stale'],
     },
+  },
+  sealpost_ledger_missing: {
+    kind: 'gauge',
+    help: 'Jobs that were queued, have not come to their end and are not there: accepted mail that is neither settled nor in flight; `none` for a tenant that is not in the configuration',
+    by: ['ingress'],
+    labels: { tenant: 'configured' },
   },
   sealpost_redis_memory_bytes: {
     kind: 'gauge',
