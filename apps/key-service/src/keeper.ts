@@ -232,6 +232,7 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
 
   async function provision(opened: OpenStore, slot: string): Promise<void> {
     await event('store-opened', { slot, result: 'ok' });
+    await opened.outbox.flush(theJournal().append);
     for (const { id: tenant } of config.tenants) {
       for (const missing of missingKeys(tenant, opened)) {
         const key = opened.auditKey(formatKeyId({ tenant, version: 1, ...missing }));

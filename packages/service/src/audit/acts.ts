@@ -23,6 +23,9 @@ export interface Act {
   readonly until?: string;
   readonly slot?: string;
   readonly count?: number;
+  /** State of a key after a step, and before it. */
+  readonly state?: string;
+  readonly was?: string;
   /** `ok`, an error's code, or `unfinished`: the service ended between intent and outcome, and nothing was answered. */
   readonly result: string;
 }
@@ -102,8 +105,24 @@ export async function findExposure(file: string, worker: string, from: Date, to:
 }
 
 function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
-  const { at, operation, request, actor, instance, tenant, key, address, message, lease, until, slot, count, result } =
-    record;
+  const {
+    at,
+    operation,
+    request,
+    actor,
+    instance,
+    tenant,
+    key,
+    address,
+    message,
+    lease,
+    until,
+    slot,
+    count,
+    state,
+    was,
+    result,
+  } = record;
   const act = {
     at,
     operation,
@@ -120,6 +139,8 @@ function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
     until,
     slot,
     count,
+    state,
+    was,
     result: result ?? 'unfinished',
   };
   // An outcome that leaves something out must not wipe what the intent said.
