@@ -15,8 +15,8 @@ import { makeSlotFile, readSlotFile, slotFileExists } from './vault/slot-file.ts
 
 export interface SlotChoices {
   readonly wishes: readonly SlotWish[];
-  readonly passphraseFile: string | undefined;
-  readonly shares: ShareFiles | undefined;
+  readonly passphraseFile?: string | undefined;
+  readonly shares?: ShareFiles | undefined;
 }
 
 /** What was asked for, else what the configuration names, else a passphrase; and always what opens the store by itself. */

@@ -1,8 +1,6 @@
 // `main.ts init --config FILE …`: makes the store with its slots, the service CA, the tenants' keys and everybody's credentials. Run
 // again it fills what is missing and leaves the rest.
 
-import { createPrivateKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Log, SetupError } from '@sealpost/core';
 import {
@@ -11,25 +9,22 @@ import {
   loadConfig,
   type MadeSlot,
   readCustodian,
-  readShare,
   readSlotWish,
   type ShareFiles,
   type SlotWish,
-  shareForService,
 } from '@sealpost/service';
 import { fillCredentials } from './credentials.ts';
 import type { Hsm } from './hsm/hsm.ts';
 import { openHsm } from './hsm/open-hsm.ts';
-import { makeSlots, readPassphrase, wishedSlots } from './init-slots.ts';
+import { makeSlots, wishedSlots } from './init-slots.ts';
 import { type Keeper, openKeeper } from './keeper.ts';
-import { automaticSlots, openBy } from './open-by-itself.ts';
+import { openStored, type Secrets } from './open-stored.ts';
 import { beginPolicy } from './policy/begin.ts';
 import { openDatabase } from './store/database.ts';
 import { newStoreId, readOuter, writeOuter } from './store/outer.ts';
 import { using } from './vault/box.ts';
 import { makeKeks } from './vault/keks.ts';
 import { slotFacts } from './vault/slot-book.ts';
-import { slotFileExists } from './vault/slot-file.ts';
 import { newRoot, sealSlot } from './vault/slots.ts';
 
 const usage = `Usage: main.ts init --config FILE [options]
@@ -60,18 +55,15 @@ export async function init(args: readonly string[]): Promise<number> {
   }
 }
 
-interface Choices {
-  readonly wishes: readonly SlotWish[];
-  readonly passphraseFile: string | undefined;
-  readonly shares: ShareFiles | undefined;
-  readonly shareFiles: readonly string[];
-  readonly shareKey: string | undefined;
+interface Choices extends Secrets {
+  readonly wishes?: readonly SlotWish[];
+  readonly shares?: ShareFiles | undefined;
   /** Gives up an audit log that was lost or tampered with; the new one begins by saying so. */
   readonly replaceLog: boolean;
 }
 
 /** Makes or completes the store; returns what a person should know. */
-async function initialise(config: Installation, options: Choices): Promise<string[]> {
+export async function initialise(config: Installation, options: Choices): Promise<string[]> {
   const said: string[] = [];
   const { pkcs11 } = config.keyServer;
   const hsm = pkcs11 && openHsm({ ...pkcs11, onFailure: (reason) => said.push(`the token failed: ${reason}`) });
@@ -104,11 +96,11 @@ async function makeStore(config: Installation, options: Choices, hsm: Hsm | unde
   const database = openDatabase(directory, true);
   try {
     if (readOuter(database)) {
-      if (options.wishes.length === 0) return undefined;
+      if (!options.wishes?.length) return undefined;
       throw new SetupError('the store is made already; change its slots with `sealpost key-service slot`');
     }
-    const choices = { ...options, wishes: wishedSlots(config, options.wishes) };
-    const { made, development } = await makeSlots(config, choices);
+    const wishes = wishedSlots(config, options.wishes ?? []);
+    const { made, development } = await makeSlots(config, { ...options, wishes });
     const facts = await Promise.all(made.map(({ slot }) => slotFacts(slot, hsm)));
     const id = newStoreId();
     using(newRoot(), (root) => {
@@ -133,30 +125,6 @@ async function openMade(keeper: Keeper, made: readonly MadeSlot[]): Promise<void
   const known = made.find(({ secret }) => secret !== undefined);
   if (known?.secret) await keeper.unseal(known.slot.kind, known.secret);
   else await keeper.unsealByToken();
-}
-
-/** By what was given, else by what opens the store by itself. */
-async function openStored(keeper: Keeper, { keyServer }: Installation, options: Choices): Promise<void> {
-  if (options.shareFiles.length > 0) {
-    const key = options.shareKey === undefined ? undefined : createPrivateKey(readFileSync(options.shareKey));
-    for (const file of options.shareFiles) {
-      const share = readShare(readFileSync(file, 'utf8'), key);
-      await keeper.unsealShare(shareForService(share, keeper.status().unsealKey));
-      share.fill(0);
-    }
-    if (keeper.status().sealed) throw new SetupError('these shares are not enough');
-    return;
-  }
-  const [automatic] = automaticSlots(keyServer);
-  if (automatic && options.passphraseFile === undefined) {
-    // A mount that is missing must not be taken for a wish to start anew.
-    if (automatic.kind === 'file' && !slotFileExists(automatic.file))
-      throw new SetupError(`the slot file ${automatic.file} of the store in ${keyServer.directory} is not there`);
-    await openBy(keeper, automatic);
-    return;
-  }
-  const passphrase = readPassphrase(options.passphraseFile);
-  await keeper.unseal('passphrase', passphrase).finally(() => passphrase.fill(0));
 }
 
 function readArgs(args: readonly string[]): (Choices & { config: string }) | undefined {

@@ -7,7 +7,6 @@ import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/c
 import {
   type AuditEntry,
   type ChainHead,
-  holdsHead,
   type Installation,
   type KeyAnswer,
   KeyFault,
@@ -20,17 +19,18 @@ import { contradicts, openClientHeads } from './audit/client-heads.ts';
 import { auditKeyId, findAuditKey, type HeadSigner, headSigner, makeAuditKey } from './audit/head-signer.ts';
 import type { Journal } from './audit/journal.ts';
 import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-memory.ts';
-import { openLog } from './audit/open-log.ts';
+import { holdsMemory, openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
+import { type BackupMade, makeBackup } from './backup/make-backup.ts';
 import type { Hsm } from './hsm/hsm.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
 import { markDevelopment, type OuterStore, readOuter, readSlots } from './store/outer.ts';
 import { openSharesInHand, type ShareProgress } from './unseal-shares.ts';
 import { using } from './vault/box.ts';
-import { factsOf, openSlot } from './vault/slots.ts';
-import { tokenSecret } from './vault/token-slot.ts';
+import { findRoot } from './vault/slots.ts';
+import { secretByToken } from './vault/token-slot.ts';
 
 /** How often a checkpoint is written and the log's head kept in the store: what is cut off before it is found at the next opening. */
 const headIntervalMs = 10_000;
@@ -52,6 +52,10 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
+  /** By the audit key, over a form of backup-file.ts. Error: `key-service-sealed`. */
+  sign(form: Buffer): Buffer;
+  /** Saves the store. Faults: `backup-not-configured`; error: `key-service-sealed`. */
+  backUp(): Promise<BackupMade>;
   /** Opens with the secret of any slot of a kind. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Takes a custodian's share, sealed to the key in the status; the one that is enough opens. Faults: `share-wrong`, and as above. */
@@ -92,8 +96,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   }
   if (outer.development) log.event('store.development');
   else if (outer.slots.length === 1) log.event('store.one-slot');
-  const { file, deadlineMs } = config.keyServer.audit;
-  return keep(database, await openLog({ file, deadlineMs, ...options }), options);
+  return keep(database, await openLog({ ...config.keyServer.audit, ...options }), options);
 }
 
 function keep(database: DatabaseSync, journal: Journal | undefined, options: KeeperOptions): Keeper {
@@ -147,7 +150,7 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
 
   async function tryOpen(kind: SlotKind, secret: Buffer): Promise<void> {
     const outer = outside();
-    const found = await findRoot(outer, kind, secret);
+    const found = await findRoot(outer.slots, kind, secret, outer.id);
     if (!found) {
       await event('unseal-refused', { result: 'passphrase-wrong' });
       throw new KeyFault('passphrase-wrong');
@@ -183,7 +186,7 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     const known = recallLog(opened.records);
     memory = replaceLog ? beginAnew(known) : known;
     signer = headSigner(memory.log, key);
-    const { head, end } = known;
+    const { head } = known;
     if (replaceLog) {
       await event('audit-log-replaced', { replaces: head ? `${head.seq} ${head.hash}` : 'none', result: 'ok' });
       theJournal().signWith(signer);
@@ -193,7 +196,7 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     if (shown?.log === known.log) {
       rememberLog(opened.records, { ...known, shown: { seq: shown.seq, hash: shown.hash } });
     }
-    if (shown || (known.shown && !holds(known.shown)) || (head && end && !(await holdsHead(file, end, head)))) {
+    if (shown || (known.shown && !holds(known.shown)) || !(await holdsMemory(file, known, theJournal(), signer))) {
       reason = 'audit-tampered';
       log.event('audit.failed', { reason: 'tampered' });
       throw new KeyFault('audit-tampered');
@@ -248,6 +251,33 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
   async function event(operation: string, more: Partial<AuditEntry>): Promise<void> {
     const actor = { role: 'key-service', name: 'self' };
     await theJournal().append({ at: clock.now(), kind: 'event', operation, request: randomUUID(), actor, ...more });
+  }
+
+  function theSigner(): HeadSigner {
+    if (!signer) throw fail('key-service-sealed');
+    return signer;
+  }
+
+  async function backUp(): Promise<BackupMade> {
+    const { key, signForm } = theSigner();
+    const head = theJournal().signedHead();
+    if (!open || head === undefined) throw fail('key-service-sealed');
+    return await makeBackup({
+      config: config.keyServer.backup,
+      database,
+      storeId: outside().id,
+      store: open,
+      head,
+      key,
+      sign: signForm,
+      async recorded(name, make) {
+        const subject = { tenant: installationTenant, key: name };
+        await event('key-make', { kind: 'intent', ...subject });
+        const made = await make();
+        await event('key-make', { kind: 'outcome', ...subject, result: 'ok' });
+        return made;
+      },
+    });
   }
 
   function theJournal(): Journal {
@@ -314,10 +344,9 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     journal: theJournal,
     signedHead: () => journal?.signedHead(),
     hear,
-    auditKey() {
-      if (!signer) throw fail('key-service-sealed');
-      return signer.key;
-    },
+    auditKey: () => theSigner().key,
+    sign: (form) => theSigner().signForm(form),
+    backUp,
     async unseal(kind, secret) {
       if (kind === 'passphrase') countAttempt();
       await unseal(kind, secret);
@@ -332,17 +361,8 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     async unsealByToken() {
       const { hsm } = options;
       if (!hsm) throw new KeyFault('hsm-unavailable');
-      let failed: unknown = new KeyFault('passphrase-wrong');
-      for (const slot of readSlots(database).filter(({ kind }) => kind === 'pkcs11')) {
-        try {
-          const facts = factsOf(slot);
-          const secret = facts?.kind === 'pkcs11' ? await tokenSecret(facts, hsm) : undefined;
-          if (secret) return await unseal('pkcs11', secret).finally(() => secret.fill(0));
-        } catch (error) {
-          failed = error;
-        }
-      }
-      throw failed;
+      const secret = await secretByToken(readSlots(database), hsm);
+      await unseal('pkcs11', secret).finally(() => secret.fill(0));
     },
     markDevelopment() {
       if (outside().development) return;
@@ -363,15 +383,6 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
       database.close();
     },
   };
-}
-
-/** The root by any slot of a kind that the secret opens. A slot that is damaged is not in the way of the others. */
-async function findRoot({ slots, id }: OuterStore, kind: SlotKind, secret: Buffer) {
-  for (const slot of slots.filter((each) => each.kind === kind)) {
-    const root = await openSlot(slot, secret, id).catch(() => undefined);
-    if (root) return { root, slot: slot.label };
-  }
-  return undefined;
 }
 
 function limitsOf({ keyServer, queue }: Installation): KeyLimits {

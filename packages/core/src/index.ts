@@ -29,6 +29,7 @@ export {
   rawPublicKey,
   setupReceiver,
   setupSender,
+  tagLength,
   x25519PrivateKey,
   x25519PublicKey,
 } from './hpke.ts';

@@ -51,6 +51,15 @@ export async function openSlot(slot: Slot, secret: Buffer, storeId: string): Pro
   }
 }
 
+/** The root by any slot of a kind that the secret opens, and that slot's label. A slot that is damaged is not in the way of the others. */
+export async function findRoot(slots: readonly Slot[], kind: SlotKind, secret: Buffer, storeId: string) {
+  for (const slot of slots.filter((each) => each.kind === kind)) {
+    const root = await openSlot(slot, secret, storeId).catch(() => undefined);
+    if (root) return { root, slot: slot.label };
+  }
+  return undefined;
+}
+
 /** What a slot says of itself; undefined for those of the first stores. Errors: `version-unsupported`, `sealed-malformed`. */
 export function factsOf(slot: Slot): SlotFacts | undefined {
   return slot.bytes[0] === firstVersion ? undefined : readSlot(slot).facts;

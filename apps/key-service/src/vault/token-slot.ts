@@ -5,6 +5,7 @@
 import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto';
 import { KeyFault, type NewSlot, type SlotFacts, slotPublicKey } from '@sealpost/service';
 import type { Hsm, HsmCipher } from '../hsm/hsm.ts';
+import { factsOf, type Slot } from './slots.ts';
 
 type AskedTokenSlot = Extract<NewSlot, { kind: 'pkcs11' }>;
 type TokenSlot = Extract<SlotFacts, { kind: 'pkcs11' }>;
@@ -35,4 +36,21 @@ export async function makeTokenSlot({ label, key }: AskedTokenSlot, hsm: Hsm): P
 export async function tokenSecret({ key, iv, secret }: TokenSlot, hsm: Hsm): Promise<Buffer | undefined> {
   const cipher: HsmCipher = iv ? { kind: 'aes-cbc', iv } : oaep;
   return await hsm.decrypt({ label: key }, cipher, secret);
+}
+
+/** The secret of the first slot that the token opens. Faults: `passphrase-wrong` when it opens none, and the token's. */
+export async function secretByToken(slots: readonly Slot[], hsm: Hsm): Promise<Buffer> {
+  let failed: unknown = new KeyFault('passphrase-wrong');
+  for (const slot of slots.filter(({ kind }) => kind === 'pkcs11')) {
+    try {
+      const facts = factsOf(slot);
+      const secret = facts?.kind === 'pkcs11' ? await tokenSecret(facts, hsm) : undefined;
+      if (!facts || !secret) continue;
+      if (facts.publicKey.equals(await slotPublicKey({ kind: 'pkcs11' }, secret))) return secret;
+      secret.fill(0);
+    } catch (error) {
+      failed = error;
+    }
+  }
+  throw failed;
 }
