@@ -19,7 +19,7 @@ import { openHsm } from './hsm/open-hsm.ts';
 import { makeSlots, wishedSlots } from './init-slots.ts';
 import { type Keeper, openKeeper } from './keeper.ts';
 import { openStored, type Secrets } from './open-stored.ts';
-import { beginPolicy } from './policy/begin.ts';
+import { beginPolicy, firstPerson } from './policy/begin.ts';
 import { openDatabase } from './store/database.ts';
 import { newStoreId, readOuter, writeOuter } from './store/outer.ts';
 import { using } from './vault/box.ts';
@@ -34,6 +34,7 @@ const usage = `Usage: main.ts init --config FILE [options]
   --custodian NAME=PEM  a custodian's X25519 public key, one a share: seals each share to its own
   --share-file F        a share that opens a store that is there; may come several times
   --share-key F         private key that opens a sealed share
+  --person ROLE/NAME=F  one of the first people of a store for production, with the public key
   --replace-audit-log   gives up an audit log that was lost or tampered with
 `;
 
@@ -60,6 +61,8 @@ interface Choices extends Secrets {
   readonly shares?: ShareFiles | undefined;
   /** Gives up an audit log that was lost or tampered with; the new one begins by saying so. */
   readonly replaceLog: boolean;
+  /** `ROLE/NAME=FILE`: the first people of the store. */
+  readonly persons?: readonly string[];
 }
 
 /** Makes or completes the store; returns what a person should know. */
@@ -76,7 +79,7 @@ export async function initialise(config: Installation, options: Choices): Promis
       if (made) await openMade(keeper, made);
       else await openStored(keeper, config, options);
       said.push(...fillCredentials(config, keeper.store().serviceAuthority).map((file) => `made ${file}`));
-      said.push(...(await beginPolicy(config, keeper)));
+      said.push(...(await beginPolicy(config, keeper, (options.persons ?? []).map(firstPerson))));
       if (made && keeper.status().risk === 'one-slot') {
         said.push('WARNING: the store has one slot; losing its secret loses every key (see docs/key-management.md)');
       }
@@ -139,6 +142,7 @@ function readArgs(args: readonly string[]): (Choices & { config: string }) | und
     shares: directory === undefined ? undefined : { directory, custodians },
     shareFiles: values['share-file'] ?? [],
     shareKey: values['share-key'],
+    persons: values.person ?? [],
     replaceLog: values['replace-audit-log'],
   };
 }
@@ -156,6 +160,7 @@ function parse(args: readonly string[]) {
         'share-file': { type: 'string', multiple: true },
         'share-key': { type: 'string' },
         'replace-audit-log': { type: 'boolean', default: false },
+        person: { type: 'string', multiple: true, default: [] },
       },
     });
     return values;

@@ -2,6 +2,7 @@
 
 import type { Act } from './act.ts';
 import { type ActName, actNames } from './names.ts';
+import { factorReset, personAdd, personRemove, personRenew } from './person.ts';
 import { policyChange } from './policy-change.ts';
 import { slotAdd, slotRemove, slotRotate } from './slots.ts';
 
@@ -10,6 +11,10 @@ const acts: { readonly [N in ActName]: unknown } = {
   'slot-add': slotAdd,
   'slot-remove': slotRemove,
   'slot-rotate': slotRotate,
+  'person-add': personAdd,
+  'person-renew': personRenew,
+  'person-remove': personRemove,
+  'factor-reset': factorReset,
 };
 
 /** The act of this name, if there is one. Its parameters pass its own form before anything else of it sees them. */
