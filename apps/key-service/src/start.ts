@@ -4,6 +4,7 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { type RunningService, readAuthorities, readIdentity, type ServiceContext } from '@sealpost/service';
+import { exportLog } from './audit/export-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { keepBackups } from './backup/backups.ts';
 import { certificateAges } from './certificate-ages.ts';
@@ -49,6 +50,14 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   telemetry.gauge('sealpost_backup_age_seconds', () => backups.ages().backup);
   telemetry.gauge('sealpost_backup_drill_age_seconds', () => backups.ages().drill);
 
+  const exports = config.keyServer.audit.export.map((target) => ({
+    target: target.name,
+    run: exportLog({ config, target, log, durable: () => (isAuditTampered() ? 0 : keeper.journal().head().head.seq) }),
+  }));
+  telemetry.gauge('sealpost_audit_export_behind', () =>
+    exports.map(({ target, run }) => ({ value: run.behind(), labels: { target } })),
+  );
+
   const server = buildServer({
     config,
     identity,
@@ -65,6 +74,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     isLive: () => true,
     async stop() {
       backups.stop();
+      await Promise.all(exports.map(({ run }) => run.stop()));
       const closed = server.close();
       // Requests that workers keep open would hold up the end.
       if (!keeper.status().sealed) keeper.store().leases.revocations.release();
@@ -75,8 +85,12 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     },
   };
 
+  function isAuditTampered(): boolean {
+    return keeper.status().reason === 'audit-tampered';
+  }
+
   function isAuditFailing(): boolean {
-    return keeper.status().reason === 'audit-tampered' || keeper.journal().isFailing();
+    return isAuditTampered() || keeper.journal().isFailing();
   }
 
   /** Tries what opens the store by itself, in the order of the configuration. */
