@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   approvals: async () => (await import('./commands/approvals.ts')).addApprovalsCommands,
   policy: async () => (await import('./commands/policy.ts')).addPolicyCommands,
   audit: async () => (await import('./commands/audit.ts')).addAuditCommands,
+  backup: async () => (await import('./commands/backup.ts')).addBackupCommands,
   exposure: async () => (await import('./commands/exposure.ts')).addExposureCommand,
   queue: async () => (await import('./commands/queue.ts')).addQueueCommands,
   explain: async () => (await import('./commands/explain.ts')).addExplainCommand,

@@ -45,11 +45,10 @@ interface Choices {
 }
 
 /** Makes or completes the store; returns what a person should know. */
-async function initialise(config: Installation, options: Choices): Promise<string[]> {
+export async function initialise(config: Installation, options: Choices): Promise<string[]> {
   const said: string[] = [];
   const { slot, directory } = config.keyServer;
-  const secret =
-    slot.kind === 'file' ? fileSecret(slot.file ?? '', directory) : passphraseSecret(options.passphraseFile);
+  const secret = slotSecret(config, options.passphraseFile);
   if (await makeStore(config, secret)) said.push(`key store made in ${directory}`);
   if (secret.development) {
     said.push('WARNING: the slot file was made by init; this store is marked for development and warns at every start');
@@ -81,6 +80,11 @@ async function makeStore(config: Installation, secret: SlotSecret): Promise<bool
   } finally {
     database.close();
   }
+}
+
+/** What opens the store: the slot's file, or a passphrase from a file. */
+export function slotSecret({ keyServer: { slot, directory } }: Installation, passphraseFile?: string): SlotSecret {
+  return slot.kind === 'file' ? fileSecret(slot.file ?? '', directory) : passphraseSecret(passphraseFile);
 }
 
 function fileSecret(file: string, directory: string): SlotSecret {

@@ -91,6 +91,13 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   return await manage(temporary, { configFile, config, port, healthPort });
 }
 
+/** One whose store and credentials are there already. */
+export async function serveAt(configFile: string): Promise<RunningKeyService> {
+  const config = loadConfig(configFile);
+  const [port, healthPort] = [config.keyServer.listen.port, config.http.keyService.port];
+  return await manage(await temporaryDirectory(), { configFile, config, port, healthPort });
+}
+
 function template(options: Options): Promise<TemporaryDirectory> {
   const slot = options.slot ?? 'file';
   const known = templates.get(slot) ?? initialised(options);
