@@ -1,8 +1,9 @@
 // `sealpost keys` on the running service: what a step means for who asks for a key, what the log says of it, and what a crash leaves.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { codeOf, encodeEnvelope, type TicketSigner } from '@sealpost/core';
@@ -25,11 +26,15 @@ before(async () => {
 after(() => service[Symbol.asyncDispose]());
 
 function keys(...args: readonly string[]) {
+  return sealpost('keys', ...args);
+}
+
+function sealpost(...args: readonly string[]) {
   const env = {
     ...process.env,
     NODE_COMPILE_CACHE: join(import.meta.dirname, '../../../node_modules/.cache/node-compile'),
   };
-  const run = spawnSync(process.execPath, [cli, 'keys', ...args, '--config', service.configFile, '--json'], {
+  const run = spawnSync(process.execPath, [cli, ...args, '--config', service.configFile, '--json'], {
     encoding: 'utf8',
     env,
   });
@@ -111,4 +116,29 @@ test('in a development store one person does all of it: destroy, take back, repl
   assert.deepEqual(keys('rotate-kek', 'signing', '--reason', 'a test').json.result, { use: 'signing', version: 2 });
   const health = await fetch(`http://127.0.0.1:${service.config.http.keyService.port}/metrics`);
   assert.match(await health.text(), /sealpost_key_rotation_due_timestamp_seconds\{[^}]*tenant="alpha"[^}]*\} [1-9]/);
+});
+
+test('a bare PKCS#8 key in DER, in clear or encrypted, comes in with its certificate in DER', () => {
+  const at = (name: string): string => join(service.directory, name);
+  const openssl = (...args: readonly string[]) =>
+    execFileSync('openssl', args, { stdio: 'pipe', cwd: service.directory });
+  writeFileSync(at('password'), 'four words of it');
+  for (const [name, protection] of [
+    ['dora', ['-nocrypt']],
+    ['emil', ['-v2', 'aes-256-cbc', '-passout', 'file:password']],
+  ] as const) {
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-384', '-nodes', '-keyout', 'key.pem'];
+    const names = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=email:${name}@alpha.test`];
+    openssl('req', '-x509', ...key, ...names, '-days', '30', '-outform', 'DER', '-out', 'leaf.der');
+    openssl('pkcs8', '-topk8', '-in', 'key.pem', '-outform', 'DER', '-out', 'key.p8', ...protection);
+    const files = ['--cert', at('leaf.der'), '--key', at('key.p8'), '--password-file', at('password')];
+    const [imported] = sealpost('import', ...files).json;
+    assert.equal(imported.address, `${name}@alpha.test`);
+    assert.ok(imported.certificates.every(({ keyId }: { keyId?: string }) => keyId !== undefined));
+  }
+  const listed = keys('list', '--identity', 'emil@alpha.test').json;
+  assert.deepEqual(
+    listed.map(({ algorithm }: { algorithm: string }) => algorithm),
+    ['p-384', 'p-384'],
+  );
 });
