@@ -61,6 +61,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'act-refuse': acting,
   'act-execute': acting,
 
+  'kek-list': ['operator', 'key-admin', 'custodian', 'auditor'],
   'keys-list': ['operator', 'key-admin', 'auditor'],
   'keys-show': ['operator', 'key-admin', 'auditor'],
   'keys-rotate': ['key-admin'],
@@ -98,6 +99,7 @@ export const withoutCode: readonly KeyOperation[] = [
   'trust-list',
   'audit-head',
   'policy-show',
+  'kek-list',
   'keys-list',
   'keys-show',
   'people-list',

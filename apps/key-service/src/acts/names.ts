@@ -3,6 +3,9 @@
 
 export const actNames = [
   'policy-change',
+  'key-destroy',
+  'key-export',
+  'kek-rotate',
   'person-add',
   'person-renew',
   'person-remove',
