@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   import: async () => (await import('./commands/import.ts')).addImportCommand,
   trust: async () => (await import('./commands/trust.ts')).addTrustCommands,
   'key-service': async () => (await import('./commands/key-service.ts')).addKeyServiceCommands,
+  'break-glass': async () => (await import('./commands/break-glass.ts')).addBreakGlassCommands,
   leases: async () => (await import('./commands/leases.ts')).addLeaseCommands,
   approvals: async () => (await import('./commands/approvals.ts')).addApprovalsCommands,
   policy: async () => (await import('./commands/policy.ts')).addPolicyCommands,

@@ -78,6 +78,7 @@ export const withoutCode: readonly KeyOperation[] = [
   'identity-list',
   'identity-show',
   'trust-list',
+  'lease-list',
   'audit-head',
   'policy-show',
   'people-list',

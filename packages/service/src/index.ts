@@ -51,6 +51,7 @@ export {
 } from './key-protocol/policy.ts';
 export { personName } from './key-protocol/staff.ts';
 export { startLog } from './log.ts';
+export { openReleasedKey, sealReleasedKey } from './released-key.ts';
 export { combineShares, maxShares, type SplitSecret, shareIndex, splitSecret } from './seal/shamir.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { type Step, steps } from './steps.ts';

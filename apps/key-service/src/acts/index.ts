@@ -1,10 +1,12 @@
 // Every act under dual control.
 
 import type { Act } from './act.ts';
+import { breakGlassDecrypt } from './break-glass-decrypt.ts';
 import { type ActName, actNames } from './names.ts';
 import { policyChange } from './policy-change.ts';
 
 const acts: { readonly [N in ActName]: unknown } = {
+  'break-glass-decrypt': breakGlassDecrypt,
   'policy-change': policyChange,
 };
 
