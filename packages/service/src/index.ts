@@ -17,6 +17,7 @@ export { type RunningService, runService, type ServiceContext } from './boot.ts'
 export { canonicalJson } from './canonical-json.ts';
 export type { BlobsConfig } from './config/blobs.ts';
 export type { EgressConfig, RouteConfig } from './config/egress.ts';
+export { configFileVariable } from './config/environment.ts';
 export type { HttpConfig } from './config/http.ts';
 export { announcedBytes, type IngressConfig } from './config/ingress.ts';
 export { type Installation, installation, type Problem } from './config/installation.ts';

@@ -224,6 +224,12 @@ export const metrics = {
       result: ['hit', 'miss', 'stale'],
     },
   },
+  sealpost_ledger_missing: {
+    kind: 'gauge',
+    help: 'Jobs that were queued, have not come to their end and are not there: accepted mail that is neither settled nor in flight; `none` for a tenant that is not in the configuration',
+    by: ['ingress'],
+    labels: { tenant: 'configured' },
+  },
   sealpost_redis_memory_bytes: {
     kind: 'gauge',
     help: 'Memory of Redis: what is used and `maxmemory`, 0 for no limit',
