@@ -38,6 +38,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'identity-list': ['operator', 'key-admin', 'auditor'],
   'identity-show': ['operator', 'key-admin'],
   import: ['key-admin'],
+  'keys-add-token': ['key-admin'],
   'trust-add': ['operator'],
   'trust-list': ['operator', 'key-admin', 'auditor'],
 
@@ -71,6 +72,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
 export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
   'identity-add': 'create',
   import: 'create',
+  'keys-add-token': 'create',
   'keys-rotate': 'rotate',
   'keys-deactivate': 'delete',
   'keys-destroy-cancel': 'delete',

@@ -57,6 +57,8 @@ export interface Options {
   readonly passphrase?: string;
   /** With keys of its own, not those that the other services of this test file share. */
   readonly fresh?: boolean;
+  /** Added to the environment of the process. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Runs after `init` and before the process starts. */
   prepare?(directory: string, config: Installation): Promise<void> | void;
 }
@@ -88,7 +90,7 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   const configFile = writeConfig(directory, port, healthPort, options);
   const config = loadConfig(configFile);
   await options.prepare?.(directory, config);
-  return await manage(temporary, { configFile, config, port, healthPort });
+  return await manage(temporary, { configFile, config, port, healthPort, environment: options.environment ?? {} });
 }
 
 function template(options: Options): Promise<TemporaryDirectory> {
@@ -155,16 +157,20 @@ interface Place {
   readonly config: Installation;
   readonly port: number;
   readonly healthPort: number;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 async function manage(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
-  const { configFile, config, port, healthPort } = place;
+  const { configFile, config, port, healthPort, environment } = place;
   let child: ChildProcess | undefined;
   let output = '';
   const open: { close(): unknown }[] = [];
 
   async function start(): Promise<void> {
-    const started = spawn(process.execPath, [main, '--config', configFile], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const started = spawn(process.execPath, [main, '--config', configFile], {
+      env: { ...env, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     child = started;
     for (const stream of [started.stdout, started.stderr]) {
       stream?.on('data', (text: Buffer) => {

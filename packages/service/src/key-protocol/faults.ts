@@ -14,6 +14,8 @@ export const keyFaults = {
   'approval-invalid': [403, 'The approval was not signed by your key over this request'],
   'passphrase-wrong': [403, 'The passphrase does not open the store'],
   'not-found': [404, 'There is no such thing here'],
+  'key-in-token': [409, 'The key is in a token; make its successor there and add it with its certificate'],
+  'hsm-extractable': [422, 'The token would give this key out; make one that is not extractable'],
   exists: [409, 'This address has keys already'],
   'key-state': [409, 'The key is in a state from which this step does not lead'],
   'key-needed': [409, 'Mail needs this key: it is the only active one of its use; rotate it first'],
