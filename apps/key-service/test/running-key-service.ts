@@ -90,7 +90,15 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   const configFile = writeConfig(directory, port, healthPort, options);
   const config = loadConfig(configFile);
   await options.prepare?.(directory, config);
-  return await manage(temporary, { configFile, config, port, healthPort, environment: options.environment ?? {} });
+  const { environment = {} } = options;
+  return await startKeyService(temporary, { configFile, config, port, healthPort, environment });
+}
+
+/** One whose store and credentials are there already. */
+export async function serveAt(configFile: string): Promise<RunningKeyService> {
+  const config = loadConfig(configFile);
+  const [port, healthPort] = [config.keyServer.listen.port, config.http.keyService.port];
+  return await startKeyService(await temporaryDirectory(), { configFile, config, port, healthPort });
 }
 
 function template(options: Options): Promise<TemporaryDirectory> {
@@ -157,11 +165,12 @@ interface Place {
   readonly config: Installation;
   readonly port: number;
   readonly healthPort: number;
-  readonly environment: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
-async function manage(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
-  const { configFile, config, port, healthPort, environment } = place;
+/** Starts the service on what `init` made in the directory, which goes when the service does. */
+export async function startKeyService(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
+  const { configFile, config, port, healthPort, environment = {} } = place;
   let child: ChildProcess | undefined;
   let output = '';
   const open: { close(): unknown }[] = [];

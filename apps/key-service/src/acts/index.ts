@@ -3,11 +3,16 @@
 import type { Act } from './act.ts';
 import { breakGlassDecrypt } from './break-glass-decrypt.ts';
 import { type ActName, actNames } from './names.ts';
+import { factorReset, personAdd, personRemove, personRenew } from './person.ts';
 import { policyChange } from './policy-change.ts';
 
 const acts: { readonly [N in ActName]: unknown } = {
   'break-glass-decrypt': breakGlassDecrypt,
   'policy-change': policyChange,
+  'person-add': personAdd,
+  'person-renew': personRenew,
+  'person-remove': personRemove,
+  'factor-reset': factorReset,
 };
 
 /** The act of this name, if there is one. Its parameters pass its own form before anything else of it sees them. */
