@@ -44,7 +44,7 @@ interface Choices {
   /** Gives up an audit log that was lost or tampered with; the new one begins by saying so. */
   readonly replaceLog: boolean;
   /** `ROLE/NAME=FILE`: the first people of the store. */
-  readonly persons: readonly string[];
+  readonly persons?: readonly string[];
 }
 
 /** Makes or completes the store; returns what a person should know. */
@@ -62,7 +62,7 @@ export async function initialise(config: Installation, options: Choices): Promis
   try {
     await keeper.unseal(slot.kind, secret.bytes);
     said.push(...fillCredentials(config, keeper.store().serviceAuthority).map((file) => `made ${file}`));
-    said.push(...(await beginPolicy(config, keeper, options.persons.map(firstPerson))));
+    said.push(...(await beginPolicy(config, keeper, (options.persons ?? []).map(firstPerson))));
   } finally {
     await keeper.close();
     secret.bytes.fill(0);
