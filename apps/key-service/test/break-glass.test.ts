@@ -128,6 +128,7 @@ test('whoever may not, and whatever is not a RecipientInfo of that person, gets 
     { items: [] },
     { items: Array.from({ length: 9 }, () => items[0]) },
     { to: 'AAAA' },
+    { to: Buffer.alloc(32).toString('base64') },
     { message: 'x' },
     { address: 'no address' },
     { items: [{ ...items[0], keyLength: 65 }] },
