@@ -12,6 +12,8 @@ const acting = ['operator', 'key-admin', 'custodian'] as const;
 export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> = {
   status: ['ingress', 'crypto-worker', 'egress', ...people],
   unseal: acting,
+  'unseal-share': acting,
+  'unseal-reset': acting,
   seal: acting,
 
   'ticket-certificate': ['ingress', 'crypto-worker', 'egress'],
@@ -87,6 +89,8 @@ export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
 export const withoutCode: readonly KeyOperation[] = [
   'status',
   'unseal',
+  'unseal-share',
+  'unseal-reset',
   'seal',
   'authorities',
   'certificates',

@@ -5,10 +5,14 @@ import { breakGlassDecrypt } from './break-glass-decrypt.ts';
 import { type ActName, actNames } from './names.ts';
 import { factorReset, personAdd, personRemove, personRenew } from './person.ts';
 import { policyChange } from './policy-change.ts';
+import { slotAdd, slotRemove, slotRotate } from './slots.ts';
 
 const acts: { readonly [N in ActName]: unknown } = {
   'break-glass-decrypt': breakGlassDecrypt,
   'policy-change': policyChange,
+  'slot-add': slotAdd,
+  'slot-remove': slotRemove,
+  'slot-rotate': slotRotate,
   'person-add': personAdd,
   'person-renew': personRenew,
   'person-remove': personRemove,

@@ -8,5 +8,8 @@ export const actNames = [
   'person-renew',
   'person-remove',
   'factor-reset',
+  'slot-add',
+  'slot-remove',
+  'slot-rotate',
 ] as const;
 export type ActName = (typeof actNames)[number];

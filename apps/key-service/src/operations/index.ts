@@ -29,7 +29,7 @@ import { openRecipient, sign } from './use-in-place.ts';
 
 export type StoreOperation = Exclude<
   KeyOperation,
-  'status' | 'unseal' | 'seal' | 'audit-head' | 'leases' | 'backup-make'
+  'status' | 'unseal' | 'unseal-share' | 'unseal-reset' | 'seal' | 'audit-head' | 'leases' | 'backup-make'
 >;
 
 export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
