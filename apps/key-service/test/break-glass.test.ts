@@ -6,6 +6,7 @@ import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { tenantId } from '@sealpost/core';
 import {
   ephemeralBytes,
   findActs,
@@ -43,6 +44,10 @@ before(async () => {
         ] as const) {
           people.set(name, addPerson(store, directory, role, name));
         }
+        // A version that is destroyed opens nothing and is in nobody's way.
+        const { privateKey: old } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+        const key = store.keys.add({ tenant: tenantId('beta'), identity: address, use: 'decryption', privateKey: old });
+        store.keys.move(key, { state: 'destroyed', since: new Date(), compromised: false });
         store.policies.replace(firstPolicy(false));
       }),
   });

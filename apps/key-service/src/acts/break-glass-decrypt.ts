@@ -3,7 +3,7 @@
 // content keys, sealed to a key of the requester's.
 
 import { isAddress, normalAddress, type TenantId } from '@sealpost/core';
-import { KeyFault, sealReleasedKey } from '@sealpost/service';
+import { KeyFault, keyStates, sealReleasedKey } from '@sealpost/service';
 import { z } from 'zod';
 import { openWith } from '../keys-in-place.ts';
 import type { OpenStore } from '../open-store.ts';
@@ -69,7 +69,9 @@ export const breakGlassDecrypt: Act<Params> = {
   },
 };
 
-/** Every version of the person's decryption keys, newest first. */
+/** Every version of the person's decryption keys that opens something yet, newest first. */
 function keysOf({ tenant, address }: Pick<Params, 'tenant' | 'address'>, { keys }: OpenStore): StoredKey[] {
-  return keys.versions(tenant as TenantId, normalAddress(address), 'decryption');
+  return keys
+    .versions(tenant as TenantId, normalAddress(address), 'decryption')
+    .filter(({ state }) => keyStates[state].opens);
 }
