@@ -62,6 +62,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'act-refuse': acting,
   'act-execute': acting,
 
+  'kek-list': ['operator', 'key-admin', 'custodian', 'auditor'],
   'keys-list': ['operator', 'key-admin', 'auditor'],
   'keys-show': ['operator', 'key-admin', 'auditor'],
   'keys-rotate': ['key-admin'],
@@ -101,8 +102,12 @@ export const withoutCode: readonly KeyOperation[] = [
   'lease-list',
   'audit-head',
   'policy-show',
+  'kek-list',
   'keys-list',
   'keys-show',
+  'lease-list',
+  // Made by a timer; what comes out is sealed to the quorum.
+  'backup-make',
   'people-list',
   'people-enrol',
   'people-confirm',

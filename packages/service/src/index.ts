@@ -39,9 +39,11 @@ export { type KeyCaller, type KeyConnection, openKeyConnection } from './key-con
 export { KeyFault, type KeyFaultCode, keyFaults } from './key-protocol/faults.ts';
 export {
   type DecryptionAlgorithm,
+  decryptionAlgorithms,
   decryptionPartner,
   type KeyAlgorithmName,
   type SigningAlgorithm,
+  signingAlgorithms,
 } from './key-protocol/key-algorithms.ts';
 export { type KeyState, type KeyStep, keyStates, keyTransitions, stateAfter } from './key-protocol/key-states.ts';
 export {

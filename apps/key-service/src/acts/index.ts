@@ -2,6 +2,9 @@
 
 import type { Act } from './act.ts';
 import { breakGlassDecrypt } from './break-glass-decrypt.ts';
+import { kekRotate } from './kek-rotate.ts';
+import { keyDestroy } from './key-destroy.ts';
+import { keyExport } from './key-export.ts';
 import { type ActName, actNames } from './names.ts';
 import { factorReset, personAdd, personRemove, personRenew } from './person.ts';
 import { policyChange } from './policy-change.ts';
@@ -10,6 +13,9 @@ import { slotAdd, slotRemove, slotRotate } from './slots.ts';
 const acts: { readonly [N in ActName]: unknown } = {
   'break-glass-decrypt': breakGlassDecrypt,
   'policy-change': policyChange,
+  'key-destroy': keyDestroy,
+  'key-export': keyExport,
+  'kek-rotate': kekRotate,
   'slot-add': slotAdd,
   'slot-remove': slotRemove,
   'slot-rotate': slotRotate,

@@ -4,6 +4,9 @@
 export const actNames = [
   'break-glass-decrypt',
   'policy-change',
+  'key-destroy',
+  'key-export',
+  'kek-rotate',
   'person-add',
   'person-renew',
   'person-remove',

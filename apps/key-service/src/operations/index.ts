@@ -7,6 +7,7 @@ import { certificates, trustAnchors } from './certificates.ts';
 import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
 import {
+  kekList,
   keysCompromise,
   keysDeactivate,
   keysDestroyCancel,
@@ -57,6 +58,7 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'trust-add': trustAdd,
   'trust-list': trustList,
   'audit-address': auditAddress,
+  'kek-list': kekList,
   'keys-list': keysList,
   'keys-show': keysShow,
   'keys-rotate': keysRotate,

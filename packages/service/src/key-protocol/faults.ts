@@ -25,6 +25,8 @@ export const keyFaults = {
   'key-state': [409, 'The key is in a state from which this step does not lead'],
   'key-needed': [409, 'Mail needs this key: it is the only active one of its use; rotate it first'],
   'key-in-use': [409, 'Mail may still be sealed to this key'],
+  'key-retained': [409, 'Mail that was encrypted to this key has to stay readable for longer'],
+  'recipient-unusable': [422, 'Nothing can be encrypted to this certificate'],
   'approvals-missing': [409, 'The request lacks approvals that the policy asks for'],
   'request-over': [409, 'The request was executed, refused or has expired'],
   'approved-already': [409, 'You have approved this request already'],
