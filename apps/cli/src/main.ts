@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   'key-service': async () => (await import('./commands/key-service.ts')).addKeyServiceCommands,
   leases: async () => (await import('./commands/leases.ts')).addLeaseCommands,
   approvals: async () => (await import('./commands/approvals.ts')).addApprovalsCommands,
+  people: async () => (await import('./commands/people.ts')).addPeopleCommands,
   policy: async () => (await import('./commands/policy.ts')).addPolicyCommands,
   audit: async () => (await import('./commands/audit.ts')).addAuditCommands,
   backup: async () => (await import('./commands/backup.ts')).addBackupCommands,

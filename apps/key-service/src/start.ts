@@ -11,8 +11,8 @@ import { certificateAges } from './certificate-ages.ts';
 import { openHsm } from './hsm/open-hsm.ts';
 import { openKeeper } from './keeper.ts';
 import { keepTending } from './lifecycle/keep-tending.ts';
+import { automaticSlots, openBy } from './open-by-itself.ts';
 import { buildServer } from './server.ts';
-import { readSlotFile } from './vault/slot-file.ts';
 
 export async function start(context: ServiceContext): Promise<RunningService> {
   const { config, log, clock, telemetry } = context;
@@ -27,7 +27,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   const hsm = pkcs11 && openHsm({ ...pkcs11, onFailure: (reason) => log.event('hsm.failed', { reason }) });
   const trusted = new X509Certificate(ca).raw;
   const keeper = await openKeeper({ config, log, clock, trusted, ...(hsm ? { hsm } : {}) });
-  await openByFile();
+  await openByItself();
   telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
   telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
   telemetry.gauge('sealpost_key_leases_kept', () =>
@@ -93,15 +93,16 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     return isAuditTampered() || keeper.journal().isFailing();
   }
 
-  async function openByFile(): Promise<void> {
-    const { slot } = config.keyServer;
-    if (slot.kind !== 'file' || slot.file === undefined) return;
-    try {
-      const secret = readSlotFile(slot.file);
-      await keeper.unseal('file', secret.bytes).finally(() => secret.bytes.fill(0));
-    } catch (error) {
-      keeper.slotFailed();
-      log.event('process.failed', { reason: 'slot', ...(error instanceof Error ? { error } : {}) });
+  /** Tries what opens the store by itself, in the order of the configuration. */
+  async function openByItself(): Promise<void> {
+    for (const slot of automaticSlots(config.keyServer)) {
+      try {
+        await openBy(keeper, slot);
+        return;
+      } catch (error) {
+        keeper.slotFailed();
+        log.event('process.failed', { reason: 'slot', ...(error instanceof Error ? { error } : {}) });
+      }
     }
   }
 }
