@@ -40,6 +40,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'identity-list': ['operator', 'key-admin', 'auditor'],
   'identity-show': ['operator', 'key-admin'],
   import: ['key-admin'],
+  'keys-add-token': ['key-admin'],
   'trust-add': ['operator'],
   'trust-list': ['operator', 'key-admin', 'auditor'],
 
@@ -76,6 +77,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
 export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
   'identity-add': 'create',
   import: 'create',
+  'keys-add-token': 'create',
   'keys-rotate': 'rotate',
   'keys-deactivate': 'delete',
   'keys-destroy-cancel': 'delete',
@@ -97,6 +99,7 @@ export const withoutCode: readonly KeyOperation[] = [
   'identity-list',
   'identity-show',
   'trust-list',
+  'lease-list',
   'audit-head',
   'policy-show',
   'kek-list',

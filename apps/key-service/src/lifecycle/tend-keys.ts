@@ -89,7 +89,9 @@ function newestFirst(keys: readonly StoredKey[]): StoredKey[] {
 
 /** When the successor of a version in use is due. */
 export function dueOf(key: StoredKey, store: OpenStore): Date | undefined {
-  const { keyId, name, createdAt } = key;
+  const { keyId, name, createdAt, token } = key;
+  // People make the successor of a key in a token.
+  if (token) return undefined;
   const certificateEnds = certificateOf(key, store)?.certificate.notAfter;
   return nextRotation({ keyId, use: name.use, createdAt }, store.policy().rotation, certificateEnds);
 }
