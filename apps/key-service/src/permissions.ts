@@ -117,3 +117,30 @@ export const withoutCode: readonly KeyOperation[] = [
   'act-approve',
   'act-refuse',
 ];
+
+/**
+ * What a person of some tenants may ask for: it names its tenant, or takes it from those that
+ * the call is given. Everything else would reach beyond.
+ */
+export const confinable: readonly KeyOperation[] = [
+  'status',
+  'authorities',
+  'certificates',
+  'trust-anchors',
+  'release-ticket',
+  'identity-add',
+  'identity-list',
+  'identity-show',
+  'import',
+  'trust-add',
+  'trust-list',
+  'keys-show',
+  'keys-rotate',
+  'keys-suspend',
+  'keys-resume',
+  'audit-head',
+  'policy-show',
+  'people-enrol',
+  'people-confirm',
+  'people-present',
+];
