@@ -36,6 +36,13 @@ export { connectKeyService } from './key-client.ts';
 export { type KeyCaller, type KeyConnection, openKeyConnection } from './key-connection.ts';
 export { KeyFault, type KeyFaultCode, keyFaults } from './key-protocol/faults.ts';
 export {
+  type DecryptionAlgorithm,
+  decryptionPartner,
+  type KeyAlgorithmName,
+  type SigningAlgorithm,
+} from './key-protocol/key-algorithms.ts';
+export { type KeyState, type KeyStep, keyStates, keyTransitions, stateAfter } from './key-protocol/key-states.ts';
+export {
   type KeyAnswer,
   type KeyOperation,
   type KeyRequest,
