@@ -1,4 +1,4 @@
-// `main.ts init --config FILE [--passphrase-file FILE] [--replace-audit-log]`: makes the store, the service CA, the tenants' keys
+// `main.ts init --config FILE [--passphrase-file FILE] [--person ROLE/NAME=FILE …] [--replace-audit-log]`: makes the store, the service CA, the tenants' keys
 // and everybody's credentials. Run again it fills what is missing and leaves the rest.
 
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { type Log, SetupError } from '@sealpost/core';
 import { ConfigError, type Installation, loadConfig } from '@sealpost/service';
 import { fillCredentials } from './credentials.ts';
 import { openKeeper } from './keeper.ts';
-import { beginPolicy } from './policy/begin.ts';
+import { beginPolicy, firstPerson } from './policy/begin.ts';
 import { openDatabase, storeExists } from './store/database.ts';
 import { newStoreId, readOuter, writeOuter } from './store/outer.ts';
 import { using } from './vault/box.ts';
@@ -18,7 +18,8 @@ import { makeSlot, newRoot, passphraseBytes } from './vault/slots.ts';
 /** Argon2id makes guessing dear, not a short passphrase good. */
 const leastPassphrase = 12;
 
-const usage = 'Usage: main.ts init --config FILE [--passphrase-file FILE] [--replace-audit-log]\n';
+const usage =
+  'Usage: main.ts init --config FILE [--passphrase-file FILE] [--person ROLE/NAME=FILE …] [--replace-audit-log]\n';
 
 /** Exit codes: 0 done, 1 could not, 64 usage, 78 configuration. */
 export async function init(args: readonly string[]): Promise<number> {
@@ -42,14 +43,15 @@ interface Choices {
   readonly passphraseFile?: string;
   /** Gives up an audit log that was lost or tampered with; the new one begins by saying so. */
   readonly replaceLog: boolean;
+  /** `ROLE/NAME=FILE`: the first people of the store. */
+  readonly persons?: readonly string[];
 }
 
 /** Makes or completes the store; returns what a person should know. */
-async function initialise(config: Installation, options: Choices): Promise<string[]> {
+export async function initialise(config: Installation, options: Choices): Promise<string[]> {
   const said: string[] = [];
   const { slot, directory } = config.keyServer;
-  const secret =
-    slot.kind === 'file' ? fileSecret(slot.file ?? '', directory) : passphraseSecret(options.passphraseFile);
+  const secret = slotSecret(config, options.passphraseFile);
   if (await makeStore(config, secret)) said.push(`key store made in ${directory}`);
   if (secret.development) {
     said.push('WARNING: the slot file was made by init; this store is marked for development and warns at every start');
@@ -60,7 +62,7 @@ async function initialise(config: Installation, options: Choices): Promise<strin
   try {
     await keeper.unseal(slot.kind, secret.bytes);
     said.push(...fillCredentials(config, keeper.store().serviceAuthority).map((file) => `made ${file}`));
-    said.push(...(await beginPolicy(config, keeper)));
+    said.push(...(await beginPolicy(config, keeper, (options.persons ?? []).map(firstPerson))));
   } finally {
     await keeper.close();
     secret.bytes.fill(0);
@@ -81,6 +83,11 @@ async function makeStore(config: Installation, secret: SlotSecret): Promise<bool
   } finally {
     database.close();
   }
+}
+
+/** What opens the store: the slot's file, or a passphrase from a file. */
+export function slotSecret({ keyServer: { slot, directory } }: Installation, passphraseFile?: string): SlotSecret {
+  return slot.kind === 'file' ? fileSecret(slot.file ?? '', directory) : passphraseSecret(passphraseFile);
 }
 
 function fileSecret(file: string, directory: string): SlotSecret {
@@ -109,12 +116,18 @@ function readArgs(args: readonly string[]): (Choices & { config: string }) | und
         config: { type: 'string' },
         'passphrase-file': { type: 'string' },
         'replace-audit-log': { type: 'boolean', default: false },
+        person: { type: 'string', multiple: true, default: [] },
       },
     });
     if (values.config === undefined) return undefined;
     const file = values['passphrase-file'];
     const replaceLog = values['replace-audit-log'];
-    return { config: values.config, replaceLog, ...(file === undefined ? {} : { passphraseFile: file }) };
+    return {
+      config: values.config,
+      replaceLog,
+      persons: values.person,
+      ...(file === undefined ? {} : { passphraseFile: file }),
+    };
   } catch {
     return undefined;
   }

@@ -7,7 +7,6 @@ import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/c
 import {
   type AuditEntry,
   type ChainHead,
-  holdsHead,
   type Installation,
   type KeyAnswer,
   KeyFault,
@@ -19,9 +18,10 @@ import { contradicts, openClientHeads } from './audit/client-heads.ts';
 import { auditKeyId, findAuditKey, type HeadSigner, headSigner, makeAuditKey } from './audit/head-signer.ts';
 import type { Journal } from './audit/journal.ts';
 import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-memory.ts';
-import { openLog } from './audit/open-log.ts';
+import { holdsMemory, openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
+import { type BackupMade, makeBackup } from './backup/make-backup.ts';
 import type { Hsm } from './hsm/hsm.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
@@ -49,6 +49,10 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
+  /** By the audit key, over a form of backup-file.ts. Error: `key-service-sealed`. */
+  sign(form: Buffer): Buffer;
+  /** Saves the store. Faults: `backup-not-configured`; error: `key-service-sealed`. */
+  backUp(): Promise<BackupMade>;
   /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Says why a slot that should open by itself did not. */
@@ -80,8 +84,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     throw new SetupError(`the key store in ${config.keyServer.directory} was not finished: run \`init\` again`);
   }
   if (outer.development) log.event('store.development');
-  const { file, deadlineMs } = config.keyServer.audit;
-  return keep(database, outer, await openLog({ file, deadlineMs, ...options }), options);
+  return keep(database, outer, await openLog({ ...config.keyServer.audit, ...options }), options);
 }
 
 function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | undefined, options: KeeperOptions): Keeper {
@@ -161,7 +164,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     const known = recallLog(opened.records);
     memory = replaceLog ? beginAnew(known) : known;
     signer = headSigner(memory.log, key);
-    const { head, end } = known;
+    const { head } = known;
     if (replaceLog) {
       await event('audit-log-replaced', { replaces: head ? `${head.seq} ${head.hash}` : 'none', result: 'ok' });
       theJournal().signWith(signer);
@@ -171,7 +174,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     if (shown?.log === known.log) {
       rememberLog(opened.records, { ...known, shown: { seq: shown.seq, hash: shown.hash } });
     }
-    if (shown || (known.shown && !holds(known.shown)) || (head && end && !(await holdsHead(file, end, head)))) {
+    if (shown || (known.shown && !holds(known.shown)) || !(await holdsMemory(file, known, theJournal(), signer))) {
       reason = 'audit-tampered';
       log.event('audit.failed', { reason: 'tampered' });
       throw new KeyFault('audit-tampered');
@@ -228,6 +231,33 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     await theJournal().append({ at: clock.now(), kind: 'event', operation, request: randomUUID(), actor, ...more });
   }
 
+  function theSigner(): HeadSigner {
+    if (!signer) throw fail('key-service-sealed');
+    return signer;
+  }
+
+  async function backUp(): Promise<BackupMade> {
+    const { key, signForm } = theSigner();
+    const head = theJournal().signedHead();
+    if (!open || head === undefined) throw fail('key-service-sealed');
+    return await makeBackup({
+      config: config.keyServer.backup,
+      database,
+      storeId: outer.id,
+      store: open,
+      head,
+      key,
+      sign: signForm,
+      async recorded(name, make) {
+        const subject = { tenant: installationTenant, key: name };
+        await event('key-make', { kind: 'intent', ...subject });
+        const made = await make();
+        await event('key-make', { kind: 'outcome', ...subject, result: 'ok' });
+        return made;
+      },
+    });
+  }
+
   function theJournal(): Journal {
     if (!journal) throw fail('audit-unavailable');
     return journal;
@@ -271,10 +301,9 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     journal: theJournal,
     signedHead: () => journal?.signedHead(),
     hear,
-    auditKey() {
-      if (!signer) throw fail('key-service-sealed');
-      return signer.key;
-    },
+    auditKey: () => theSigner().key,
+    sign: (form) => theSigner().signForm(form),
+    backUp,
     async unseal(kind, secret) {
       if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
       const now = clock.now().getTime();

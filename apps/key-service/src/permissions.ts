@@ -44,6 +44,8 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'audit-head': people,
   'audit-address': ['auditor'],
 
+  'backup-make': ['operator', 'key-admin'],
+
   'policy-show': people,
   'people-list': people,
   'people-enrol': people,

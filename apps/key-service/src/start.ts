@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { type RunningService, readAuthorities, readIdentity, type ServiceContext } from '@sealpost/service';
 import { installationTenant } from './authority/authority.ts';
+import { keepBackups } from './backup/backups.ts';
 import { certificateAges } from './certificate-ages.ts';
 import { openHsm } from './hsm/open-hsm.ts';
 import { openKeeper } from './keeper.ts';
@@ -44,6 +45,10 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   const ages = certificateAges(config.tenants.map(({ id }) => id));
   telemetry.gauge('sealpost_certificates', () => (keeper.status().sealed ? [] : ages(keeper.store(), clock.now())));
 
+  const backups = keepBackups(config.keyServer.backup, keeper, log, clock);
+  telemetry.gauge('sealpost_backup_age_seconds', () => backups.ages().backup);
+  telemetry.gauge('sealpost_backup_drill_age_seconds', () => backups.ages().drill);
+
   const server = buildServer({
     config,
     identity,
@@ -59,6 +64,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     isReady: () => !keeper.status().sealed && !isAuditFailing(),
     isLive: () => true,
     async stop() {
+      backups.stop();
       const closed = server.close();
       // Requests that workers keep open would hold up the end.
       if (!keeper.status().sealed) keeper.store().leases.revocations.release();

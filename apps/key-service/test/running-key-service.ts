@@ -88,7 +88,14 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   const configFile = writeConfig(directory, port, healthPort, options);
   const config = loadConfig(configFile);
   await options.prepare?.(directory, config);
-  return await manage(temporary, { configFile, config, port, healthPort });
+  return await startKeyService(temporary, { configFile, config, port, healthPort });
+}
+
+/** One whose store and credentials are there already. */
+export async function serveAt(configFile: string): Promise<RunningKeyService> {
+  const config = loadConfig(configFile);
+  const [port, healthPort] = [config.keyServer.listen.port, config.http.keyService.port];
+  return await startKeyService(await temporaryDirectory(), { configFile, config, port, healthPort });
 }
 
 function template(options: Options): Promise<TemporaryDirectory> {
@@ -157,7 +164,8 @@ interface Place {
   readonly healthPort: number;
 }
 
-async function manage(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
+/** Starts the service on what `init` made in the directory, which goes when the service does. */
+export async function startKeyService(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
   const { configFile, config, port, healthPort } = place;
   let child: ChildProcess | undefined;
   let output = '';

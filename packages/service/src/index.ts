@@ -10,7 +10,8 @@ export {
   chainLine,
   chainStart,
 } from './audit/chain.ts';
-export { holdsHead, maxGroupBytes, readLog } from './audit/read-log.ts';
+export { holdsHead, maxGroupBytes, readLog, readSegment } from './audit/read-log.ts';
+export { closedSegments, nextSegmentName, segmentName, segmentsOf } from './audit/segments.ts';
 export { formatHead, headHeader, isGenuineHead, parseHead, type SignedHead, signHead } from './audit/signed-head.ts';
 export { type AuditFault, type AuditReport, type HeldHead, verifyLog } from './audit/verify-log.ts';
 export { type RunningService, runService, type ServiceContext } from './boot.ts';

@@ -147,11 +147,12 @@ function assertReadable(file: string): void {
 }
 
 function show(report: AuditReport): void {
-  const { verdict, fault, records, torn, checkpoints, signedUntil, key, keyHeld } = report;
+  const { verdict, fault, from, records, torn, checkpoints, signedUntil, key, keyHeld } = report;
   printFacts({
     verdict,
     fault: fault && faults[fault],
-    'good records': records,
+    'first record': from > 1 ? from : undefined,
+    'last good record': records,
     'torn bytes': torn > 0 ? torn : undefined,
     checkpoints,
     'signed up to': signedUntil,

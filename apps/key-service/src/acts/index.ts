@@ -2,10 +2,15 @@
 
 import type { Act } from './act.ts';
 import { type ActName, actNames } from './names.ts';
+import { factorReset, personAdd, personRemove, personRenew } from './person.ts';
 import { policyChange } from './policy-change.ts';
 
 const acts: { readonly [N in ActName]: unknown } = {
   'policy-change': policyChange,
+  'person-add': personAdd,
+  'person-renew': personRenew,
+  'person-remove': personRemove,
+  'factor-reset': factorReset,
 };
 
 /** The act of this name, if there is one. Its parameters pass its own form before anything else of it sees them. */

@@ -26,7 +26,10 @@ import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
 import { openRecipient, sign } from './use-in-place.ts';
 
-export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head' | 'leases'>;
+export type StoreOperation = Exclude<
+  KeyOperation,
+  'status' | 'unseal' | 'seal' | 'audit-head' | 'leases' | 'backup-make'
+>;
 
 export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'ticket-certificate': ticketCertificate,

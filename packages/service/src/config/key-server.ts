@@ -67,7 +67,25 @@ export const keyServer = z
         deadlineMs: count(100, 60_000)
           .default(2_000)
           .describe('An operation fails when its audit record is not on disk after this time'),
+        segmentBytes: count(64 * 1024, 1024 * 1024 * 1024)
+          .default(64 * 1024 * 1024)
+          .describe('A file of the log that reached this length is closed and the next one begun'),
       })
+      .prefault({}),
+    backup: z
+      .strictObject({
+        directory: path()
+          .optional()
+          .describe('Directory for encrypted backups of the store; without it there are none'),
+        recipient: path()
+          .optional()
+          .describe('Public key of the quorum that opens backups, as `sealpost backup quorum` made it'),
+        everyHours: count(1, 720).default(24).describe('A backup is made when the newest is older than this'),
+      })
+      .refine(
+        ({ directory, recipient }) => (directory === undefined) === (recipient === undefined),
+        '`directory` and `recipient` belong together',
+      )
       .prefault({}),
     leases: z
       .strictObject({
