@@ -133,7 +133,9 @@ export async function startStack(progress: (line: string) => void): Promise<Stac
         return `/in/${basename(word)}`;
       });
       const words = ['run', '--rm', '-T', '-v', `${inside('in')}:/in:ro`, 'cli', ...handed, '--json'];
-      return JSON.parse(await compose(...words));
+      const said = await compose(...words);
+      // Some commands have nothing to give to programs.
+      return /^\s*[[{]/.test(said) ? JSON.parse(said) : said;
     },
     containers,
     async untilHealthy(service, count) {
