@@ -3,13 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { metrics, parseConfig } from '@sealpost/service';
 import { stringify } from 'yaml';
-import { deploymentCopies } from '../../scripts/deployment-copies.ts';
 import { type Overlay, overlays, podsOf, type Resource, render, whyNot } from './rendered.ts';
 
 /** The longest that a process takes to end (packages/service/src/drain.ts), in seconds. */
@@ -34,11 +33,6 @@ function configOf(overlay: Overlay) {
   const map = ofKind(overlay, 'ConfigMap').find(({ metadata }) => metadata.name.startsWith('sealpost-config'));
   return parseConfig(String(at(map, 'data', 'sealpost.yaml')), overlay, environmentOf(overlay));
 }
-
-test('files that are made from others are what those say (npm run docs writes them)', () => {
-  for (const [file, text] of Object.entries(deploymentCopies()))
-    assert.equal(readFileSync(join(import.meta.dirname, '../../infra', file), 'utf8'), text, file);
-});
 
 for (const overlay of overlays) {
   test(`${overlay}: every pod keeps to the restricted profile, on a read-only root`, { skip: whyNot }, () => {
