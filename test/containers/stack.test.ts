@@ -4,8 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TOTP, URI } from 'otpauth';
-import { type Cli, judgeMessage, openPost, type Post, secret } from '../fault/post.ts';
+import { judgeMessage, openPost, type Post, secret } from '../fault/post.ts';
 import { arrivedParcels, type Parcel, sendParcels, untilArrived } from '../fault/traffic.ts';
 import { docker, run, whyNoEngine } from './engine.ts';
 import { type Service, type Stack, startStack, version } from './stack.ts';
@@ -23,7 +22,6 @@ before(async () => {
   stack = await startStack((line) => process.stderr.write(`containers: ${line} (after ${seconds()})\n`));
   await stack.untilHealthy('key-service', 1);
   for (const stage of stages) await stack.untilHealthy(stage, stage === 'crypto-worker' ? 2 : 1);
-  await enrol(stack.cli);
   post = await openPost(stack.cli, { outbound: { ...stack.outbound, startTls: true }, inbound: stack.inbound });
   process.stderr.write(`containers: ready (after ${seconds()})\n`);
 });
@@ -31,16 +29,6 @@ after(async () => {
   post?.close();
   await stack?.close();
 });
-
-/** The operator's second factor: the code before this one shows that it works, this one lets the operator in. */
-async function enrol(cli: Cli): Promise<void> {
-  const { uri } = (await cli('people', 'enrol')) as { uri: string };
-  const totp = URI.parse(uri);
-  assert.ok(totp instanceof TOTP);
-  const { period } = totp;
-  await cli('people', 'confirm', '--code', totp.generate({ timestamp: Date.now() - period * 1000 }));
-  await cli('people', 'present', '--code', totp.generate());
-}
 
 /** Everything arrived as it has to look; the number of duplicates. */
 async function judge(parcels: readonly Parcel[], withinMs: number): Promise<number> {
