@@ -12,6 +12,8 @@ const acting = ['operator', 'key-admin', 'custodian'] as const;
 export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> = {
   status: ['ingress', 'crypto-worker', 'egress', ...people],
   unseal: acting,
+  'unseal-share': acting,
+  'unseal-reset': acting,
   seal: acting,
 
   'ticket-certificate': ['ingress', 'crypto-worker', 'egress'],
@@ -59,6 +61,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'act-refuse': acting,
   'act-execute': acting,
 
+  'kek-list': ['operator', 'key-admin', 'custodian', 'auditor'],
   'keys-list': ['operator', 'key-admin', 'auditor'],
   'keys-show': ['operator', 'key-admin', 'auditor'],
   'keys-rotate': ['key-admin'],
@@ -85,6 +88,8 @@ export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
 export const withoutCode: readonly KeyOperation[] = [
   'status',
   'unseal',
+  'unseal-share',
+  'unseal-reset',
   'seal',
   'authorities',
   'certificates',
@@ -94,8 +99,12 @@ export const withoutCode: readonly KeyOperation[] = [
   'trust-list',
   'audit-head',
   'policy-show',
+  'kek-list',
   'keys-list',
   'keys-show',
+  'lease-list',
+  // Made by a timer; what comes out is sealed to the quorum.
+  'backup-make',
   'people-list',
   'people-enrol',
   'people-confirm',

@@ -13,6 +13,7 @@ import {
   type KeyRequest,
   keyFaults,
   keyOperations,
+  passphraseBytes,
   type Telemetry,
   type TlsIdentity,
 } from '@sealpost/service';
@@ -25,7 +26,6 @@ import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
 import type { AuditSubject } from './operations/operation.ts';
 import { openRateLimits } from './rate-limits.ts';
-import { passphraseBytes } from './vault/slots.ts';
 
 /** An import of 512 KiB and a lease's envelope of 768 KiB, in base64. */
 const maxBody = 1_200 * 1024;
@@ -179,6 +179,27 @@ export function buildServer(options: ServerOptions): FastifyInstance {
             return keeper.status();
           },
         )) as KeyAnswer<O>;
+      case 'unseal-share':
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async (note) => {
+            const progress = await keeper.unsealShare((request as KeyRequest<'unseal-share'>).share);
+            if (progress) note({ slot: progress.slot, count: progress.have });
+            return keeper.status();
+          },
+        )) as KeyAnswer<O>;
+      case 'unseal-reset':
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async (note) => {
+            note({ count: keeper.resetShares() });
+            return keeper.status();
+          },
+        )) as KeyAnswer<O>;
       case 'seal':
         return (await audited(
           operation,
@@ -300,6 +321,7 @@ const denials: readonly string[] = [
   'ticket-invalid',
   'envelope-mismatch',
   'passphrase-wrong',
+  'share-wrong',
   'approval-own',
   'approval-role',
   'approval-invalid',

@@ -9,6 +9,7 @@ import { type Child, startChild } from './child.ts';
 import { makeSecrets, writeInstallation } from './installation-file.ts';
 import { type Layout, makeLayout, projectRoot } from './layout.ts';
 import { makeListenerCertificate } from './listener-certificate.ts';
+import { nodeFlags } from './node-flags.ts';
 import { findRedisServer, redisArguments } from './redis-server.ts';
 import { type Asked, type Settings, settle } from './settings.ts';
 
@@ -94,23 +95,12 @@ export async function startGateway(layout: Layout, asked: Asked, progress: (line
   return { settings, pids, stop };
 }
 
-/** Processes with private keys in memory. */
-const holdingKeys: readonly string[] = ['key-service', 'crypto-worker'];
-/** Where OpenSSL puts them: locked, guarded, never in a dump. 16 MiB passed 6,000 RSA-2048 keys; a worker keeps 4,096 at most. */
-const secureHeap = '--secure-heap=16777216';
-
 function app(name: string, layout: Layout, httpPort: number) {
+  const main = join(projectRoot, `apps/${name}/src/main.ts`);
   return {
     name,
     command: process.execPath,
-    args: [
-      ...(holdingKeys.includes(name) ? [secureHeap] : []),
-      join(projectRoot, `apps/${name}/src/main.ts`),
-      '--config',
-      layout.config,
-      '--http-port',
-      String(httpPort),
-    ],
+    args: [...nodeFlags(name), main, '--config', layout.config, '--http-port', String(httpPort)],
     isReady: () => answersReady(httpPort),
   };
 }

@@ -5,7 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SetupError } from '@sealpost/core';
 import { ConfigError, loadConfig } from '@sealpost/service';
-import { initialise, slotSecret } from '../init.ts';
+import { initialise } from '../init.ts';
+import { openStored } from '../open-stored.ts';
 import { drill } from './drill.ts';
 import { makeQuorum } from './quorum.ts';
 import { type BackupKeys, missingRecords, readBackup, readCheckpoint, restoreStore } from './restore.ts';
@@ -123,14 +124,13 @@ const words: Readonly<Record<string, Run>> = {
   async drill(given, file = fault()) {
     const config = loadConfig(given.need('config'));
     const backup = await readBackup(file, given.keys());
-    const secret = slotSecret(config, given.maybe('passphrase-file'));
+    const secrets = { passphraseFile: given.maybe('passphrase-file') };
     const clock = { now: () => new Date() };
-    const unseal = { kind: config.keyServer.slot.kind, secret: secret.bytes };
     const done = await drill(
       backup,
       readFileSync(file),
       config,
-      (keeper) => keeper.unseal(unseal.kind, unseal.secret),
+      (keeper) => openStored(keeper, config, secrets),
       clock,
     );
     if (!done.report.passed) throw new SetupError(`the drill did not pass: ${JSON.stringify(done.report)}`);

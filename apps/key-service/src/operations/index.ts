@@ -7,6 +7,7 @@ import { certificates, trustAnchors } from './certificates.ts';
 import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
 import {
+  kekList,
   keysCompromise,
   keysDeactivate,
   keysDestroyCancel,
@@ -28,7 +29,7 @@ import { openRecipient, sign } from './use-in-place.ts';
 
 export type StoreOperation = Exclude<
   KeyOperation,
-  'status' | 'unseal' | 'seal' | 'audit-head' | 'leases' | 'backup-make'
+  'status' | 'unseal' | 'unseal-share' | 'unseal-reset' | 'seal' | 'audit-head' | 'leases' | 'backup-make'
 >;
 
 export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
@@ -55,6 +56,7 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'trust-add': trustAdd,
   'trust-list': trustList,
   'audit-address': auditAddress,
+  'kek-list': kekList,
   'keys-list': keysList,
   'keys-show': keysShow,
   'keys-rotate': keysRotate,

@@ -17,6 +17,11 @@ const migrations: readonly string[] = [
      kind TEXT NOT NULL, tenant TEXT NOT NULL, owner BLOB NOT NULL, id BLOB NOT NULL, sealed BLOB NOT NULL,
      PRIMARY KEY (kind, id)) STRICT;
    CREATE INDEX records_by_owner ON records (kind, tenant, owner);`,
+  `CREATE TABLE slots_2 (
+     id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, created TEXT, bytes BLOB NOT NULL) STRICT;
+   INSERT INTO slots_2 (label, kind, bytes) SELECT kind, kind, bytes FROM slots ORDER BY kind;
+   DROP TABLE slots;
+   ALTER TABLE slots_2 RENAME TO slots;`,
 ];
 
 export function storeExists(directory: string): boolean {

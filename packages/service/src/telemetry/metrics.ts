@@ -217,6 +217,12 @@ export const metrics = {
     by: ['key-service'],
     labels: {},
   },
+  sealpost_audit_export_behind: {
+    kind: 'gauge',
+    help: 'Records of the audit log that were not sent to a collector yet',
+    by: ['key-service'],
+    labels: { target: 'configured' },
+  },
   sealpost_audit_failing: {
     kind: 'gauge',
     help: '1 while the audit log cannot be written or is not genuine, 0 while it is sound',
