@@ -22,12 +22,21 @@ export function openAgreement(
   info: KeyAgreement,
   isOurs: (id: CertificateId) => boolean,
 ): Buffer | undefined {
+  const theirs = originatorOf(spki, info);
+  const secret = theirs && sharedSecret(key, theirs);
+  return secret && unwrapAgreed(secret, info, isOurs);
+}
+
+/** The content key out of a shared secret, or undefined. */
+export function unwrapAgreed(
+  secret: Buffer,
+  info: KeyAgreement,
+  isOurs: (id: CertificateId) => boolean,
+): Buffer | undefined {
   const scheme = agreementOf(info.algorithm.oid);
   const wrapId = info.algorithm.parameters === undefined ? undefined : readAlgorithm(info.algorithm.parameters);
   const wrap = wrapId === undefined ? undefined : wrapOf(wrapId.oid);
   if (scheme === undefined || wrapId === undefined || wrap === undefined) return undefined;
-  const secret = sharedSecret(key, spki, info);
-  if (secret === undefined) return undefined;
   const entries = info.keys.filter((entry) => isOurs(entry.id)).slice(0, MAX_MATCHING_KEYS);
   for (const { encryptedKey } of entries) {
     for (const keyInfo of keyInfoSpellings(wrapId)) {
@@ -41,7 +50,7 @@ export function openAgreement(
 }
 
 /** The originator's point is read on the recipient's own curve, whatever the message claims (invalid-curve attack). */
-function sharedSecret(key: KeyObject, spki: Buffer, info: KeyAgreement): Buffer | undefined {
+export function originatorOf(spki: Buffer, info: KeyAgreement): KeyObject | undefined {
   if (info.originator === undefined) return undefined;
   try {
     const { algorithm, publicKey } = info.originator;
@@ -50,8 +59,15 @@ function sharedSecret(key: KeyObject, spki: Buffer, info: KeyAgreement): Buffer 
     const named = algorithm.parameters;
     const ownCurve = readAlgorithm(own).parameters;
     if (named?.tag === TAG.oid && ownCurve !== undefined && !toDefinite(named).equals(ownCurve.bytes)) return undefined;
-    const theirs = createPublicKey({ key: sequence(own.bytes, bitString(publicKey)), format: 'der', type: 'spki' });
-    return diffieHellman({ privateKey: key, publicKey: theirs });
+    return createPublicKey({ key: sequence(own.bytes, bitString(publicKey)), format: 'der', type: 'spki' });
+  } catch {
+    return undefined;
+  }
+}
+
+function sharedSecret(privateKey: KeyObject, publicKey: KeyObject): Buffer | undefined {
+  try {
+    return diffieHellman({ privateKey, publicKey });
   } catch {
     return undefined;
   }
