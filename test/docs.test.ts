@@ -5,6 +5,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { metrics } from '@sealpost/service';
+import { deploymentCopies } from '../scripts/deployment-copies.ts';
 import { renderErrors } from '../scripts/error-table.ts';
 import { renderMetrics } from '../scripts/metric-table.ts';
 import { withPermissions } from '../scripts/permission-table.ts';
@@ -37,6 +38,11 @@ test('every metric of the table is recorded somewhere', () => {
   assert.deepEqual(idle, []);
 });
 
+<<<<<<< HEAD
+test('files of infra/ that are made from others are what those say (npm run docs writes them)', () => {
+  for (const [file, text] of Object.entries(deploymentCopies()))
+    assert.equal(readFileSync(join(import.meta.dirname, '../infra', file), 'utf8'), text, file);
+=======
 test('docs/threat-model.md names tests that exist', () => {
   const root = join(import.meta.dirname, '..');
   const files = globSync(['{packages,apps}/*/{src,test}/**/*.ts', 'test/**/*.ts'], { cwd: root });
@@ -49,4 +55,5 @@ test('docs/threat-model.md names tests that exist', () => {
     [...new Set(named)].filter((name) => !known.has(name)),
     [],
   );
+>>>>>>> 0e2b4564dc0c6f0a9d695596064f21f7b3814f0d
 });
