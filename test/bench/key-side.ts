@@ -16,7 +16,8 @@ import {
   signTicket,
   tenantId,
 } from '@sealpost/core';
-import { connectKeyService, loadConfig, openKeyConnection } from '@sealpost/service';
+import { connectKeyService, type KeyRequestInput, loadConfig, openKeyConnection } from '@sealpost/service';
+import { type KeyPort, parseCertificate, protect } from '@sealpost/smime';
 import { freePort, temporaryDirectory } from '@sealpost/testkit';
 import { leaseBatches } from '../../packages/service/src/lease-batches.ts';
 
@@ -32,6 +33,8 @@ export interface KeySide extends AsyncDisposable {
   /** PKCS#8 of a key like the one that is leased. */
   readonly secret: Buffer;
   lease(): Promise<void>;
+  /** So many RSA-2048 signatures inside the service, for one message. */
+  sign(items: number): Promise<void>;
   /** Leased so far. */
   leases(): number;
   /** Ends the process and counts what its log says. */
@@ -86,6 +89,8 @@ export async function startKeySide(flags: readonly string[] = []): Promise<KeySi
   // The way in which a worker asks, without the memory that keeps it from asking.
   const connections = Array.from({ length: 2 }, () => openKeyConnection(config.keyService, 'crypto-worker'));
   const workers = connections.map((connection) => leaseBatches(connection, 'bench'));
+  const { records } = await (connections[0] ?? operator).call('certificates', { tenant, address });
+  const signing = await askedToSign(records.find((record) => record.keyId === keyId)?.certificate ?? Buffer.alloc(0));
   let leases = 0;
   let asked = 0;
 
@@ -104,6 +109,17 @@ export async function startKeySide(flags: readonly string[] = []): Promise<KeySi
       if (request) await workers[asked % workers.length]?.(request);
       leases += 1;
     },
+    async sign(items) {
+      asked += 1;
+      const request = requests[asked % tickets];
+      const connection = connections[asked % connections.length];
+      if (!request || !connection) return;
+      await connection.call('sign', {
+        instance: 'bench',
+        ...request,
+        items: Array.from({ length: items }, () => signing),
+      });
+    },
     leases: () => leases,
     async stop() {
       await end();
@@ -118,6 +134,29 @@ export async function startKeySide(flags: readonly string[] = []): Promise<KeySi
       await directory.remove();
     },
   };
+}
+
+type Signing = KeyRequestInput<'sign'>['items'][number];
+
+/** What the engine asks for to sign a small message. */
+async function askedToSign(der: Buffer): Promise<Signing> {
+  const certificate = parseCertificate(der);
+  const asked: Signing[] = [];
+  const keys: KeyPort = {
+    sign({ algorithm, signedAttributes }) {
+      asked.push({ certificate: certificate.fingerprint, ...algorithm, signedAttributes });
+      return Buffer.alloc(0);
+    },
+    openRecipient: () => undefined,
+  };
+  await protect(Buffer.from('Content-Type: text/plain\r\n\r\nHello\r\n'), {
+    keys,
+    sign: { certificate },
+    now: new Date(),
+  });
+  const [signing] = asked;
+  if (!signing) throw new Error('the engine asked for no signature');
+  return signing;
 }
 
 function configOf(directory: string, port: number, healthPort: number) {

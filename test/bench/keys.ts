@@ -1,8 +1,8 @@
-// What the key service does in a second: leases over mTLS by a real process, with both audit records of each on disk, and audit
+// What the key service does in a second: leases and signatures over mTLS by a real process, with both audit records of each on disk, and audit
 // records by themselves; each beside the bare primitive, measured in turns in one run so that the ratio holds on a busy machine too.
-// Usage: node test/bench/keys.ts [--json] [--seconds N]      N for each of the four, 6 unless told
+// Usage: node test/bench/keys.ts [--json] [--seconds N]      N for each of the seven, 6 unless told
 
-import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,6 +17,8 @@ import { type KeySide, startKeySide } from './key-side.ts';
 
 /** Requests and records that wait at the same time: what some workers with full pipelines give. */
 const concurrency = 64;
+/** What one message may ask for at once is 32. */
+const inBatch = 16;
 /** Short turns by turns, so that the machine's noise meets both; medians, so that one bad turn does not count. */
 const turns = 5;
 
@@ -35,12 +37,23 @@ await leases(side, turnMs);
 await records(journal, turnMs);
 const cpuMs: number[] = [];
 const workerMs: number[] = [];
-const measured = { leases: [] as number[], seals: [] as number[], records: [] as number[], syncs: [] as number[] };
+const measured = {
+  leases: [] as number[],
+  signs: [] as number[],
+  batches: [] as number[],
+  raw: [] as number[],
+  seals: [] as number[],
+  records: [] as number[],
+  syncs: [] as number[],
+};
 for (let turn = 0; turn < turns; turn += 1) {
   const [cpu, own, before] = [cpuOf([side.pid]), cpuOf([process.pid]), side.leases()];
   measured.leases.push(await leases(side, turnMs));
   cpuMs.push((cpuOf([side.pid]) - cpu) / (side.leases() - before));
   workerMs.push((cpuOf([process.pid]) - own) / (side.leases() - before));
+  measured.signs.push(await perSecond(turnMs, () => side.sign(1)));
+  measured.batches.push(inBatch * (await perSecond(turnMs, () => side.sign(inBatch))));
+  measured.raw.push(rawSignatures(turnMs));
   measured.seals.push(seals(turnMs));
   measured.records.push(await records(journal, turnMs));
   measured.syncs.push(syncs(join(directory.path, 'raw'), turnMs));
@@ -63,6 +76,13 @@ const result = {
   /** HPKE seals of the same key in this process. */
   sealsPerSecond: median(measured.seals),
   leasesToSeals: ratio(measured.leases, measured.seals),
+  /** RSA-2048 inside the service, one and sixteen a request, both audit records of each request on disk. */
+  signaturesPerSecond: median(measured.signs),
+  signaturesInBatchesPerSecond: median(measured.batches),
+  /** The same primitive in this process. */
+  rawSignaturesPerSecond: median(measured.raw),
+  signaturesToRaw: ratio(measured.signs, measured.raw),
+  signaturesInBatchesToRaw: ratio(measured.batches, measured.raw),
   leasesRecorded: served.recorded === served.leases,
   auditRecordsPerSecond: median(measured.records),
   /** One line written and synchronised after the other. */
@@ -94,6 +114,15 @@ async function perSecond(forMs: number, act: () => Promise<unknown>): Promise<nu
     }
   });
   await Promise.all(actors);
+  return done / ((performance.now() - start) / 1_000);
+}
+
+function rawSignatures(forMs: number): number {
+  const key = createPrivateKey({ key: side.secret, format: 'der', type: 'pkcs8' });
+  const data = randomBytes(200);
+  let done = 0;
+  const start = performance.now();
+  for (; performance.now() - start < forMs; done += 1) sign('sha256', data, key);
   return done / ((performance.now() - start) / 1_000);
 }
 

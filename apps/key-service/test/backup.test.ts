@@ -7,12 +7,21 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { KeyId } from '@sealpost/core';
-import { KeyFault, openKeyConnection } from '@sealpost/service';
+import { KeyFault, loadConfig, openKeyConnection } from '@sealpost/service';
 import { freePort, type TemporaryDirectory, temporaryDirectory } from '@sealpost/testkit';
 import { runBackup } from '../src/backup/command.ts';
 import { type DrillReport, lastDrill, readReport } from '../src/backup/drill.ts';
 import { joinShares, makeQuorum } from '../src/backup/quorum.ts';
-import { type RunningKeyService, runKeyService, serveAt, ticketFor } from './running-key-service.ts';
+import { openKeeper } from '../src/keeper.ts';
+import { openStored } from '../src/open-stored.ts';
+import {
+  type RunningKeyService,
+  runInit,
+  runKeyService,
+  serveAt,
+  ticketFor,
+  writeConfig,
+} from './running-key-service.ts';
 
 const alice = 'alpha/alice%40alpha.test/signing/1' as KeyId;
 
@@ -213,4 +222,26 @@ test('a service without backups in its configuration says so', async () => {
     (error) => (error as KeyFault).code === 'backup-not-configured',
   );
   operator.close();
+});
+
+test('a store that only custodians open is rehearsed with their shares, and not without', async () => {
+  const directory = join(place.path, 'shared');
+  mkdirSync(directory);
+  const { backup: where } = service.config.keyServer;
+  const configFile = writeConfig(directory, 1, 2, { slot: 'passphrase', keyServer: { backup: where } });
+  const shares = join(place.path, 'unseal-shares');
+  const made = runInit(configFile, undefined, ['--slot', 'people=shamir:2/3', '--shares-dir', shares]);
+  assert.equal(made.status, 0, made.stderr);
+  const shareFiles = readdirSync(shares).map((name) => join(shares, name));
+  const config = loadConfig(configFile);
+  const log = { event: () => undefined };
+  const keeper = await openKeeper({ config, log, clock: { now: () => new Date() } });
+  await openStored(keeper, config, { shareFiles: shareFiles.slice(0, 2) });
+  const { file: saved } = await keeper.backUp();
+  await keeper.close();
+  const rehearse = (...files: readonly string[]) =>
+    backup('drill', saved, '--config', configFile, ...keys(), ...files.flatMap((name) => ['--unseal-share', name]));
+  assert.match((await rehearse(...shareFiles.slice(0, 1))).stderr, /not enough/);
+  const done = await rehearse(...shareFiles.slice(1));
+  assert.equal(done.status, 0, done.stderr);
 });

@@ -94,11 +94,15 @@ export function setupReceiver(encapsulated: Buffer, recipient: KeyObject, info: 
       const decipher = createDecipheriv('aes-256-gcm', key, nonceAt(baseNonce, sequence++));
       decipher.setAAD(aad);
       decipher.setAuthTag(sealed.subarray(sealed.length - tagLength));
+      // GCM gives everything in `update`: the caller can overwrite the one buffer, and no copy stays behind.
+      const plain = decipher.update(sealed.subarray(0, sealed.length - tagLength));
       try {
-        return Buffer.concat([decipher.update(sealed.subarray(0, sealed.length - tagLength)), decipher.final()]);
+        decipher.final();
       } catch {
+        plain.fill(0);
         throw fail('sealed-malformed');
       }
+      return plain;
     },
   };
 }

@@ -18,6 +18,8 @@ interface Custodians extends Options {
   readonly checkpoint?: string;
   readonly acceptLoss?: string;
   readonly passphraseFile?: string;
+  readonly unsealShare?: readonly string[];
+  readonly shareKey?: string;
 }
 
 export function addBackupCommands(program: Command): void {
@@ -59,11 +61,10 @@ export function addBackupCommands(program: Command): void {
     )
     .action((file: string, options: Custodians) => run(['verify', file, ...keysOf(options)], options.json));
 
-  withInstallation(withShares(backup.command('restore <file>')))
+  withSecret(withInstallation(withShares(backup.command('restore <file>'))))
     .description('put the store of a backup on a machine that has none')
     .requiredOption('--checkpoint <file>', 'a head that `sealpost audit head --json` gave out and the custodians held')
     .option('--accept-loss <records>', 'take a backup older than the checkpoint, naming what is lost; or `all`')
-    .option('--passphrase-file <file>', 'passphrase of the store; - for standard input')
     .addHelpText(
       'after',
       `
@@ -75,9 +76,8 @@ Example:
       run(['restore', file, '--config', configFileOf(options), ...keysOf(options)], options.json),
     );
 
-  withInstallation(withShares(backup.command('drill <file>')))
+  withSecret(withInstallation(withShares(backup.command('drill <file>'))))
     .description('restore a backup to a scratch place, open its canary and every key, and write a signed report')
-    .option('--passphrase-file <file>', 'passphrase of the store; - for standard input')
     .addHelpText(
       'after',
       '\nExample:\n  sealpost backup drill FILE --config /etc/sealpost.yaml --recipient backup.recipient.json --share backup.share-1.json',
@@ -93,7 +93,16 @@ function withShares(command: Command): Command {
     .requiredOption('--share <file>', "a custodian's share; once for each", repeated);
 }
 
-function keysOf({ recipient, share, checkpoint, acceptLoss, passphraseFile }: Custodians): string[] {
+/** What opens the store itself, where nothing does by itself. */
+function withSecret(command: Command): Command {
+  return command
+    .option('--passphrase-file <file>', 'passphrase of the store; - for standard input')
+    .option('--unseal-share <file>', "a share of the store's slot; once for each", repeated)
+    .option('--share-key <file>', 'private key that opens a sealed share');
+}
+
+function keysOf(options: Custodians): string[] {
+  const { recipient, share, checkpoint, acceptLoss, passphraseFile, unsealShare, shareKey } = options;
   const maybe = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
   return [
     '--recipient',
@@ -102,6 +111,8 @@ function keysOf({ recipient, share, checkpoint, acceptLoss, passphraseFile }: Cu
     ...maybe('--checkpoint', checkpoint),
     ...maybe('--accept-loss', acceptLoss),
     ...maybe('--passphrase-file', passphraseFile),
+    ...(unsealShare ?? []).flatMap((file) => ['--unseal-share', file]),
+    ...maybe('--share-key', shareKey),
   ];
 }
 

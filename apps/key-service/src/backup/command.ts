@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { SetupError } from '@sealpost/core';
 import { ConfigError, loadConfig } from '@sealpost/service';
 import { initialise } from '../init.ts';
-import { openStored } from '../open-stored.ts';
+import { openStored, type Secrets } from '../open-stored.ts';
 import { drill } from './drill.ts';
 import { makeQuorum } from './quorum.ts';
 import { type BackupKeys, missingRecords, readBackup, readCheckpoint, restoreStore } from './restore.ts';
@@ -14,8 +14,10 @@ import { type BackupKeys, missingRecords, readBackup, readCheckpoint, restoreSto
 const usage = `Usage:
   main.ts backup quorum --needed N --of M --out PREFIX
   main.ts backup verify FILE --recipient FILE --share FILE... [--checkpoint FILE]
-  main.ts backup restore FILE --config FILE --recipient FILE --share FILE... --checkpoint FILE [--accept-loss N|all] [--passphrase-file FILE]
-  main.ts backup drill FILE --config FILE --recipient FILE --share FILE... [--passphrase-file FILE]
+  main.ts backup restore FILE --config FILE --recipient FILE --share FILE... --checkpoint FILE [--accept-loss N|all] [SECRET]
+  main.ts backup drill FILE --config FILE --recipient FILE --share FILE... [SECRET]
+SECRET, what opens the store where nothing does by itself:
+  --passphrase-file FILE | --unseal-share FILE... [--share-key FILE]
 `;
 
 const options = {
@@ -28,6 +30,8 @@ const options = {
   checkpoint: { type: 'string' },
   'accept-loss': { type: 'string' },
   'passphrase-file': { type: 'string' },
+  'unseal-share': { type: 'string', multiple: true },
+  'share-key': { type: 'string' },
 } as const;
 
 export async function backupCommand(args: readonly string[]): Promise<number> {
@@ -75,8 +79,20 @@ class Given {
   }
 
   keys(): BackupKeys {
-    const shares = this.#values.share;
-    return { recipientFile: this.need('recipient'), shareFiles: Array.isArray(shares) ? shares : [] };
+    return { recipientFile: this.need('recipient'), shareFiles: this.#list('share') };
+  }
+
+  secrets(): Secrets {
+    return {
+      passphraseFile: this.maybe('passphrase-file'),
+      shareFiles: this.#list('unseal-share'),
+      shareKey: this.maybe('share-key'),
+    };
+  }
+
+  #list(name: keyof typeof options): readonly string[] {
+    const value = this.#values[name];
+    return Array.isArray(value) ? value : [];
   }
 }
 
@@ -110,21 +126,17 @@ const words: Readonly<Record<string, Run>> = {
     const loss = given.maybe('accept-loss') ?? '0';
     const acceptLoss = loss === 'all' ? Number.POSITIVE_INFINITY : Number(loss);
     if (Number.isNaN(acceptLoss)) throw new UsageFault();
-    const passphraseFile = given.maybe('passphrase-file');
     const backup = await readBackup(file, given.keys());
     restoreStore(backup, config, { checkpoint, acceptLoss });
     // The log that the store knows is gone with the old machine: a new one begins and says which it follows.
-    const said = await initialise(config, {
-      replaceLog: true,
-      ...(passphraseFile === undefined ? {} : { passphraseFile }),
-    });
+    const said = await initialise(config, { replaceLog: true, ...given.secrets() });
     return { restored: config.keyServer.directory, createdAt: backup.manifest.createdAt, said };
   },
 
   async drill(given, file = fault()) {
     const config = loadConfig(given.need('config'));
     const backup = await readBackup(file, given.keys());
-    const secrets = { passphraseFile: given.maybe('passphrase-file') };
+    const secrets = given.secrets();
     const clock = { now: () => new Date() };
     const done = await drill(
       backup,
