@@ -1,0 +1,71 @@
+// The fuzz runner itself: its verdict on memory, and that a short run of it works and says so.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { judgeMemory, type MemorySample } from './fuzz/memory.ts';
+
+const MIB = 1024 * 1024;
+
+/** Samples of half an hour; `heap` in MiB by minute. */
+function run(
+  heap: (minute: number) => number,
+  more: (minute: number) => Partial<MemorySample> = () => ({}),
+): MemorySample[] {
+  return Array.from({ length: 31 }, (_, minute) => ({
+    seconds: minute * 60,
+    executions: minute * 10_000,
+    heapUsed: heap(minute) * MIB,
+    external: 10 * MIB,
+    rss: 200 * MIB,
+    corpusBytes: MIB,
+    ...more(minute),
+  }));
+}
+
+test('memory that grows at first and then stays is flat, and so is one that swings', () => {
+  assert.ok(judgeMemory(run((minute) => 15 + Math.min(minute, 9))).flat);
+  assert.ok(judgeMemory(run((minute) => 20 + (minute % 2) * 3)).flat);
+});
+
+test('a leak of the heap, outside of it, or of native memory is not flat', () => {
+  const leak = judgeMemory(run((minute) => 15 + minute / 4));
+  assert.ok(!leak.flat);
+  assert.equal(leak.growth, 5 * MIB);
+  assert.ok(
+    !judgeMemory(
+      run(
+        () => 15,
+        (minute) => ({ external: minute * MIB }),
+      ),
+    ).flat,
+  );
+  assert.ok(
+    !judgeMemory(
+      run(
+        () => 15,
+        (minute) => ({ rss: (200 + 2 * minute) * MIB }),
+      ),
+    ).flat,
+  );
+});
+
+test('inputs that the runner keeps are no growth, and too few samples no verdict', () => {
+  const kept = (minute: number): Partial<MemorySample> => ({
+    external: (10 + minute) * MIB,
+    corpusBytes: minute * MIB,
+  });
+  assert.ok(judgeMemory(run(() => 15, kept)).flat);
+  assert.ok(!judgeMemory(run(() => 15).slice(0, 3)).flat);
+  assert.ok(!judgeMemory([]).flat);
+});
+
+test('a run reports what it did; every seed of its own holds what is demanded of it', () => {
+  const main = join(import.meta.dirname, 'fuzz/main.ts');
+  const { stdout, stderr } = spawnSync(process.execPath, [main, 'path', '--seconds', '0', '--seed', '1', '--json']);
+  const report = JSON.parse(stdout.toString());
+  assert.deepEqual(report.findings, [], stderr.toString());
+  assert.equal(report.executions, report.corpus);
+  assert.ok(report.coverage.pki.octetsRun > 0);
+  assert.equal(report.memory.samples.length, 1);
+});
