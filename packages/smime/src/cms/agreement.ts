@@ -6,7 +6,7 @@ import type { Certificate } from '../pki/certificate.ts';
 import { context, enter, readDer, TAG } from '../pki/der.ts';
 import { algorithmIdentifier, bitString, explicit, integer, octetString, sequence, tlv } from '../pki/der-write.ts';
 import { AGREEMENT_OID, agreementOf, WRAPS, type WrapAlgorithm, wrapOf } from './algorithms.ts';
-import { toDefinite } from './ber.ts';
+import { type BerNode, toDefinite } from './ber.ts';
 import { type CertificateId, writeIssuerSerial } from './identifier.ts';
 import { agreedKek, keyInfoSpellings, unwrapKey, wrapKey } from './key-wrap.ts';
 import type { KeyAgreement } from './recipient-info.ts';
@@ -26,7 +26,7 @@ export function openAgreement(
   const wrapId = info.algorithm.parameters === undefined ? undefined : readAlgorithm(info.algorithm.parameters);
   const wrap = wrapId === undefined ? undefined : wrapOf(wrapId.oid);
   if (scheme === undefined || wrapId === undefined || wrap === undefined) return undefined;
-  const secret = sharedSecret(key, spki, info);
+  const secret = sharedSecret(key, spki, info.originator);
   if (secret === undefined) return undefined;
   const entries = info.keys.filter((entry) => isOurs(entry.id)).slice(0, MAX_MATCHING_KEYS);
   for (const { encryptedKey } of entries) {
@@ -41,20 +41,24 @@ export function openAgreement(
 }
 
 /** The originator's point is read on the recipient's own curve, whatever the message claims (invalid-curve attack). */
-function sharedSecret(key: KeyObject, spki: Buffer, info: KeyAgreement): Buffer | undefined {
-  if (info.originator === undefined) return undefined;
+export function sharedSecret(key: KeyObject, spki: Buffer, originator: KeyAgreement['originator']): Buffer | undefined {
+  if (originator === undefined) return undefined;
   try {
-    const { algorithm, publicKey } = info.originator;
+    const { algorithm, publicKey } = originator;
     const own = enter(readDer(spki, TAG.sequence)).next(TAG.sequence);
     if (readAlgorithm(own).oid !== algorithm.oid) return undefined;
-    const named = algorithm.parameters;
-    const ownCurve = readAlgorithm(own).parameters;
-    if (named?.tag === TAG.oid && ownCurve !== undefined && !toDefinite(named).equals(ownCurve.bytes)) return undefined;
+    if (!allows(algorithm.parameters, readAlgorithm(own).parameters)) return undefined;
     const theirs = createPublicKey({ key: sequence(own.bytes, bitString(publicKey)), format: 'der', type: 'spki' });
     return diffieHellman({ privateKey: key, publicKey: theirs });
   } catch {
     return undefined;
   }
+}
+
+/** Absent, NULL, or the recipient's curve by its name: a curve that is spelled out is somebody's own (RFC 5480 §2.1.1). */
+function allows(parameters: BerNode | undefined, ownCurve: BerNode | undefined): boolean {
+  if (parameters === undefined || parameters.tag === TAG.null) return true;
+  return ownCurve !== undefined && toDefinite(parameters).equals(ownCurve.bytes);
 }
 
 /** A KeyAgreeRecipientInfo for one recipient. Throws SmimeError `unsupported-algorithm`. */

@@ -82,7 +82,7 @@ interface OaepParameters {
 }
 
 /** RSAES-OAEP-params with the defaults of RFC 4055 §4.1; undefined when malformed or unknown. */
-function readOaepParameters(algorithm: AlgorithmId): OaepParameters | undefined {
+export function readOaepParameters(algorithm: AlgorithmId): OaepParameters | undefined {
   let digest: string | undefined = 'sha1';
   let maskDigest: string | undefined = 'sha1';
   let label: Buffer = Buffer.alloc(0);
