@@ -100,6 +100,13 @@ test('signed and encrypted mail comes back byte for byte, outer fields in their 
   }
 });
 
+test('the same message, key and time give the same octets', async () => {
+  const alice = person('alice', 'ed25519');
+  const sign = { certificate: alice.certificate, chain: [ca], opaque: true };
+  const make = () => protect(mail(alice.address, TEXT), { keys: keysOf(alice), sign, now: NOW });
+  assert.ok((await make()).equals(await make()));
+});
+
 test('only the named recipients can open', async () => {
   const [bob, eve] = [person('bob'), person('eve')];
   const encrypt = { recipients: [bob.certificate] };
