@@ -1,7 +1,7 @@
 // Runs a benchmark by its name.
 // Usage: npm run bench -- NAME [--json] [options of the benchmark, see the head of its file]
 
-const names = ['blobs', 'engine', 'keys', 'memory', 'pipeline', 'unwrap-timing'];
+const names = ['blobs', 'engine', 'keys', 'latency', 'memory', 'pipeline', 'unwrap-timing'];
 
 const name = process.argv[2] ?? '';
 if (!names.includes(name)) {

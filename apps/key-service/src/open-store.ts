@@ -17,6 +17,7 @@ import { type CertificateStore, openCertificateStore } from './store/certificate
 import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
+import { sqliteRows } from './store/sqlite-rows.ts';
 import { type Keks, openKeks } from './vault/keks.ts';
 
 /** What of the configuration bounds the use of keys. */
@@ -64,7 +65,7 @@ export async function openStore(
 }
 
 async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, now: () => Date): Promise<OpenStore> {
-  const records = openRecords(database, keks);
+  const records = openRecords(sqliteRows(database), keks);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });

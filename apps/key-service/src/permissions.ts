@@ -16,6 +16,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'spool-private-key': ['crypto-worker', 'egress'],
   'marker-keys': ['egress'],
   lease: ['crypto-worker'],
+  leases: ['crypto-worker'],
 
   certificates: ['crypto-worker', 'operator'],
   'trust-anchors': ['crypto-worker', 'operator'],

@@ -94,23 +94,27 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       handler: async (request) => {
         const caller = callers.get(request);
         if (!caller) throw new KeyFault('forbidden');
-        return await answer(operation, caller, request);
+        const { traceparent } = request.headers;
+        const parent = typeof traceparent === 'string' ? traceparent : undefined;
+        return await counted(operation, caller, parent, () => perform(operation, caller, request.body));
       },
     });
   }
   return server as unknown as FastifyInstance;
 
-  async function answer(operation: KeyOperation, caller: Caller, request: FastifyRequest): Promise<unknown> {
+  async function counted<T>(
+    operation: KeyOperation,
+    caller: Caller,
+    parent: string | undefined,
+    run: () => Promise<T>,
+  ): Promise<T> {
     const count = (outcome: 'ok' | 'denied' | 'failed') =>
       telemetry.count('sealpost_key_calls_total', { role: caller.role, operation, outcome });
-    const parent = request.headers.traceparent;
     try {
-      const body = await telemetry.span(
-        'key-service.answer',
-        { call: operation, role: caller.role },
-        () => perform(operation, caller, request.body),
-        { kind: 'server', parent: typeof parent === 'string' ? { traceparent: parent } : 'none' },
-      );
+      const body = await telemetry.span('key-service.answer', { call: operation, role: caller.role }, run, {
+        kind: 'server',
+        parent: parent === undefined ? 'none' : { traceparent: parent },
+      });
       count('ok');
       return body;
     } catch (error) {
@@ -161,6 +165,8 @@ export function buildServer(options: ServerOptions): FastifyInstance {
             return keeper.status();
           },
         )) as KeyAnswer<O>;
+      case 'leases':
+        return (await leaseEach(request as KeyRequest<'leases'>, caller)) as KeyAnswer<O>;
       default:
         return (await onStore(operation as StoreOperation, request as never, caller)) as KeyAnswer<O>;
     }
@@ -178,6 +184,19 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       () => subject(request, store),
       async (note) => run(request, { caller, store, tenants, now, note }),
     );
+  }
+
+  /** As many requests of their own, so that each has its records, its span and its refusal. */
+  async function leaseEach({ items, ...common }: KeyRequest<'leases'>, caller: Caller): Promise<KeyAnswer<'leases'>> {
+    const leases = items.map(async ({ traceparent, ...item }) => {
+      try {
+        const one = () => onStore('lease', { ...common, ...item }, caller);
+        return { lease: await counted('lease', caller, traceparent, one) };
+      } catch (error) {
+        return { code: asFault(error).code };
+      }
+    });
+    return { leases: await Promise.all(leases) };
   }
 
   /** Intent on disk, then the work, then its outcome on disk, then the answer. */

@@ -94,6 +94,34 @@ test('the key that is leased is the one of the certificate, and opens for its re
   assert.throws(() => openKey(answer.sealed, binding, generateKeyPairSync('x25519').privateKey));
 });
 
+test('leases that are asked for together are judged, sealed and recorded each by itself', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('x25519');
+  const asked = [{}, { from: 'carol@alpha.test' }, { from: 'mallory@alpha.test' }, {}].map((mail) => {
+    const { ticket, envelope, id } = ticketFor(signer, mail);
+    return { id, item: { keyId: alice, ticket, envelope: encodeEnvelope(envelope) } };
+  });
+  const items = asked.map(({ item }) => item);
+  const damaged = { ...(items[0] ?? assert.fail()), keyId: 'no key id' };
+  const request = { instance: 'w1', ephemeral: ephemeralBytes(publicKey), items: [...items, damaged] };
+  const { leases } = await worker.call('leases', request);
+  const codes = leases.map(({ lease, code }) => (lease ? 'ok' : code));
+  assert.deepEqual(codes, ['ok', 'key-denied', 'key-denied', 'ok', 'request-malformed']);
+  for (const { lease } of leases) {
+    if (lease) assert.ok(openKey(lease.sealed, { instance: 'w1', purpose: 'lease', ...lease }, privateKey).length > 0);
+  }
+  assert.equal(new Set(leases.map(({ lease }) => lease?.leaseId)).size, 3);
+  const log = readFileSync(service.config.keyServer.audit.file, 'utf8').split('\n');
+  for (const { id } of asked) {
+    const kinds = log.filter((line) => line.includes(`"${id}"`)).map((line) => /"kind":"(\w+)"/.exec(line)?.[1]);
+    assert.deepEqual(kinds, ['intent', 'outcome']);
+  }
+  await assert.rejects(worker.call('leases', { ...request, items: [] }), KeyFault);
+  await assert.rejects(
+    worker.call('leases', { ...request, items: Array.from({ length: 33 }, () => damaged) }),
+    KeyFault,
+  );
+});
+
 test('outbound mail justifies the signing key of its From address, and no other key', async () => {
   assert.equal(await outcomeOf(alice, {}), 'ok');
   assert.equal(await outcomeOf(alice, { from: 'ALICE@Alpha.test' }), 'ok');

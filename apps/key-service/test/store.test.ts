@@ -12,6 +12,7 @@ import { openDatabase } from '../src/store/database.ts';
 import { openKeyStore } from '../src/store/key-store.ts';
 import { newStoreId, readOuter, writeOuter } from '../src/store/outer.ts';
 import { openRecords, type RecordName } from '../src/store/records.ts';
+import { sqliteRows } from '../src/store/sqlite-rows.ts';
 import { makeKeks, openKeks } from '../src/vault/keks.ts';
 import { makeSlot, newRoot } from '../src/vault/slots.ts';
 
@@ -24,7 +25,7 @@ function setUp(directory: string) {
   const database = openDatabase(directory, true);
   const root = newRoot();
   const keks = openKeks(root, makeKeks(root, 'id'), 'id');
-  const records = openRecords(database, keks);
+  const records = openRecords(sqliteRows(database), keks);
   return { database, keks, records, keys: openKeyStore(records, keks, () => new Date()) };
 }
 

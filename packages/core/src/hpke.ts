@@ -83,11 +83,11 @@ export function setupSender(recipient: KeyObject, info: Buffer, ephemeral = gene
   };
 }
 
-/** SetupBaseR (RFC 9180 §5.1.1). */
-export function setupReceiver(encapsulated: Buffer, recipient: KeyObject, info: Buffer): HpkeReceiver {
+/** SetupBaseR (RFC 9180 §5.1.1). `from`: number of the first piece that is opened. */
+export function setupReceiver(encapsulated: Buffer, recipient: KeyObject, info: Buffer, from = 0): HpkeReceiver {
   const dh = exchange(recipient, x25519PublicKey(encapsulated));
   const { key, baseNonce } = schedule(dh, Buffer.concat([encapsulated, recipientBytes(recipient)]), info);
-  let sequence = 0;
+  let sequence = from;
   return {
     open(aad, sealed) {
       if (sealed.length < tagLength) throw fail('sealed-malformed');

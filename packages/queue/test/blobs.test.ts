@@ -27,6 +27,35 @@ blobContract('tiered', async (stack) => {
   return tieredBlobs(small, await fileBlobs(await directory(stack)), 32_768);
 });
 
+test('tiered: a small message never costs a look among the files', async () => {
+  const never = (): never => {
+    throw new Error('The files were asked');
+  };
+  const files = { put: never, putOnce: never, get: never, size: never, remove: never, olderThan: never, close: never };
+  const blobs = tieredBlobs(memoryBlobs(), files, 32_768);
+  const id = newMessageId(new Date());
+  const bytes = Buffer.alloc(100, 1);
+  await blobs.put(id, bytes);
+  assert.deepEqual(await blobs.putOnce(id, Buffer.alloc(40_000)), bytes);
+  assert.equal(await blobs.size(id), 100);
+  await blobs.remove(id);
+  assert.equal(await blobs.get(id), undefined);
+});
+
+test('tiered: a file that lost its mark is found by the sweep and can be removed', async () => {
+  const [small, large] = [memoryBlobs(), memoryBlobs()];
+  const blobs = tieredBlobs(small, large, 32_768);
+  const id = newMessageId(new Date());
+  await blobs.put(id, Buffer.alloc(40_000));
+  await small.remove(id);
+  assert.equal(await blobs.get(id), undefined);
+  const found: string[] = [];
+  for await (const name of blobs.olderThan(new Date(Date.now() + 60_000))) found.push(name);
+  assert.deepEqual(found, [id]);
+  await blobs.remove(id);
+  assert.equal(await large.size(id), 0);
+});
+
 test('file: half-written files of dead processes are removed at start, young ones may be another process’s', async () => {
   await using stack = new AsyncDisposableStack();
   const path = await directory(stack);

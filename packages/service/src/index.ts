@@ -31,15 +31,14 @@ export type { WorkerConfig } from './config/worker.ts';
 export { connectKeyAdmin, type KeyAdmin } from './key-admin.ts';
 export { connectKeyService } from './key-client.ts';
 export { type KeyCaller, type KeyConnection, openKeyConnection } from './key-connection.ts';
+export { KeyFault, keyFaults } from './key-protocol/faults.ts';
 export {
   type KeyAnswer,
-  KeyFault,
   type KeyOperation,
   type KeyRequest,
   type KeyRequestInput,
-  keyFaults,
   keyOperations,
-} from './key-protocol.ts';
+} from './key-protocol/operations.ts';
 export { startLog } from './log.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { type Step, steps } from './steps.ts';

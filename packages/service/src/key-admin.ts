@@ -1,4 +1,4 @@
-// What an operator asks of the key service, for the command line: the operations of key-protocol.ts with the operator's
+// What an operator asks of the key service, for the command line: the operations of key-protocol/ with the operator's
 // credential. Errors: SealpostError for what the pipeline knows too (`key-service-unavailable`, `key-service-sealed`,
 // `audit-unavailable`, `ticket-invalid`), KeyFault with a sentence for the rest.
 

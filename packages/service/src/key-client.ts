@@ -20,7 +20,9 @@ import type { KeyServiceConfig } from './config/key-service-client.ts';
 import { type CacheResult, type KeyCache, keyCache, type Remembered } from './key-cache.ts';
 import { openKeyConnection } from './key-connection.ts';
 import { ed25519Pair, openSealed, privateKeyOf, publicKeyOf } from './key-material.ts';
-import { type KeyAnswer, KeyFault, type KeyOperation, type KeyRequestInput } from './key-protocol.ts';
+import { KeyFault } from './key-protocol/faults.ts';
+import type { KeyAnswer, KeyOperation, KeyRequestInput } from './key-protocol/operations.ts';
+import { leaseBatches } from './lease-batches.ts';
 import { ephemeralBytes, type KeyPurpose } from './sealed-key.ts';
 import type { Labels } from './telemetry/metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
@@ -50,6 +52,7 @@ export function connectKeyService(
   telemetry?: Telemetry,
 ): KeyService {
   const connection = openKeyConnection(config, role);
+  const askLease = leaseBatches(connection, instance);
   const now = (): number => Date.now();
   const cache = <T>(name: CacheName, max: number): KeyCache<T> =>
     keyCache<T>(max, now, (result: CacheResult) =>
@@ -64,15 +67,14 @@ export function connectKeyService(
   const anchors = cache<readonly Buffer[]>('anchors', maxSpoolKeys);
   const leases = cache<KeyLease>('lease', maxLeases);
 
-  async function call<O extends KeyOperation>(operation: O, request: KeyRequestInput<O>): Promise<KeyAnswer<O>> {
+  function call<O extends KeyOperation>(operation: O, request: KeyRequestInput<O>): Promise<KeyAnswer<O>> {
+    return asked(operation, () => connection.call(operation, request, telemetry?.current()));
+  }
+
+  async function asked<T>(operation: KeyOperation, ask: () => Promise<T>): Promise<T> {
     try {
-      if (!telemetry) return await connection.call(operation, request);
-      return await telemetry.span(
-        'key-service.call',
-        { call: operation },
-        () => connection.call(operation, request, telemetry.current()),
-        { kind: 'client' },
-      );
+      if (!telemetry) return await ask();
+      return await telemetry.span('key-service.call', { call: operation }, ask, { kind: 'client' });
     } catch (error) {
       if (!(error instanceof KeyFault)) throw error;
       throw fail(error.code === 'forbidden' ? 'key-denied' : 'internal', error);
@@ -99,15 +101,12 @@ export function connectKeyService(
   }
 
   async function leaseAnew(keyId: KeyId, ticket: Buffer, envelope: Buffer): Promise<Remembered<KeyLease>> {
-    const [lease] = await secrets(
-      'lease',
-      async (ephemeral) => [await call('lease', { instance, keyId, ephemeral, ticket, envelope })],
-      (secret, { keyId: given, expiresAt }): KeyLease => {
-        if (given !== keyId) throw fail('key-denied');
-        return { keyId, privateKey: privateKeyOf(secret), expiresAt };
-      },
+    const { sealed, ephemeral } = await asked('lease', () =>
+      askLease({ keyId, ticket, envelope, trace: telemetry?.current() }),
     );
-    if (!lease) throw fail('internal');
+    if (sealed.keyId !== keyId) throw fail('key-denied');
+    const privateKey = openSealed(sealed, { instance, purpose: 'lease' }, ephemeral, privateKeyOf);
+    const lease: KeyLease = { keyId, privateKey, expiresAt: sealed.expiresAt };
     const end = lease.expiresAt.getTime();
     return { value: lease, freshUntil: end - leaseMarginMs, usableUntil: end };
   }

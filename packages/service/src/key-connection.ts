@@ -6,14 +6,8 @@ import { join } from 'node:path';
 import { type ErrorCode, fail, isErrorCode, type TraceContext } from '@sealpost/core';
 import { headHeader, parseHead } from './audit/signed-head.ts';
 import type { KeyServiceConfig } from './config/key-service-client.ts';
-import {
-  isKeyFaultCode,
-  type KeyAnswer,
-  KeyFault,
-  type KeyOperation,
-  type KeyRequestInput,
-  keyOperations,
-} from './key-protocol.ts';
+import { isKeyFaultCode, KeyFault } from './key-protocol/faults.ts';
+import { type KeyAnswer, type KeyOperation, type KeyRequestInput, keyOperations } from './key-protocol/operations.ts';
 import { readAuthorities, readIdentity } from './tls.ts';
 
 /** Longer than the service's own deadline for its audit log, shorter than a stage's patience. */
@@ -161,7 +155,11 @@ function parse(text: string): unknown {
 }
 
 function errorOf(value: unknown): Error {
-  const code = typeof value === 'object' && value !== null && 'code' in value ? value.code : undefined;
+  return errorOfCode(typeof value === 'object' && value !== null && 'code' in value ? value.code : undefined);
+}
+
+/** The error that the service had, by its code. */
+export function errorOfCode(code: unknown): Error {
   if (typeof code !== 'string') return fail('key-service-unavailable');
   if (isErrorCode(code)) return fail(code as ErrorCode);
   return isKeyFaultCode(code) ? new KeyFault(code) : fail('key-service-unavailable');

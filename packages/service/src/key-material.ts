@@ -1,7 +1,7 @@
 // Key objects from what the key service hands over. Plain bytes are overwritten as soon as the key object is made.
 
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import type { KeyAnswer } from './key-protocol.ts';
+import type { KeyAnswer } from './key-protocol/operations.ts';
 import { type KeyBinding, openKey } from './sealed-key.ts';
 
 export function ed25519Pair(): { privateKey: KeyObject; spki: Buffer } {

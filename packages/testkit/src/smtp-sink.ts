@@ -65,6 +65,8 @@ export interface SinkOptions {
   /** Decides a reply; undefined for the usual one. A transaction counts as taken when the reply to `message` begins with 2. */
   readonly reply?: (moment: SinkMoment) => SinkReply | undefined | Promise<SinkReply | undefined>;
   readonly port?: number;
+  /** False: nothing is remembered, for a load that would fill the memory. */
+  readonly keep?: boolean;
 }
 
 export interface SmtpSink extends AsyncDisposable {
@@ -117,7 +119,9 @@ export async function startSmtpSink(options: SinkOptions = {}): Promise<SmtpSink
     socket.on('error', () => undefined);
     socket.once('close', () => sockets.delete(socket));
     const session = { ...options, number: ++sessions, decide: (moment: SinkMoment) => decide?.(moment) };
-    converse(socket, session, (transaction) => transactions.push(transaction)).catch(() => socket.destroy());
+    converse(socket, session, (transaction) => {
+      if (options.keep !== false) transactions.push(transaction);
+    }).catch(() => socket.destroy());
   });
   server.listen(options.port ?? 0, '127.0.0.1');
   await once(server, 'listening');

@@ -11,7 +11,7 @@ import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
 
-export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head'>;
+export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head' | 'leases'>;
 
 export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'ticket-certificate': ticketCertificate,

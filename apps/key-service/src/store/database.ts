@@ -34,6 +34,8 @@ export function openDatabase(directory: string, create = false): DatabaseSync {
   try {
     // Exclusive before WAL: the lock is taken with the first read and kept, and no shared-memory file is needed.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    // What is destroyed or wrapped anew is overwritten in the file, not only let go of.
+    database.exec('PRAGMA secure_delete = ON;');
     migrate(database);
   } catch (error) {
     database.close();

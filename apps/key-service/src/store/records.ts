@@ -2,12 +2,12 @@
 // where it stands: a stolen file names no address, and whoever can write to it cannot forge, move or swap a row.
 
 import { createHmac } from 'node:crypto';
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { fail, readFrame, writeFrame } from '@sealpost/core';
 import { box, unbox } from '../vault/box.ts';
 import type { Keks } from '../vault/keks.ts';
+import type { Row, RowPlace, Rows } from './rows.ts';
 
-type RecordKind = 'key' | 'certificate' | 'anchor' | 'audit-head';
+type RecordKind = 'key' | 'certificate' | 'anchor' | 'audit-head' | 'outbox';
 
 /** Where a row stands. `id` is unique in its kind; `owner` groups rows, an address or the name of a part of the gateway. */
 export interface RecordName {
@@ -18,88 +18,96 @@ export interface RecordName {
 }
 
 export interface Records {
-  /** Throws `Exists` of SQLite when the id is taken. */
+  /** Throws RowTaken when the id is there already. */
   insert(name: RecordName, content: Buffer): void;
   replace(name: RecordName, content: Buffer): void;
+  /** Compare-and-swap: the content is what `change` makes of the one that stands there. False when there is none or it moved. */
+  change(name: RecordName, change: (content: Buffer) => Buffer): boolean;
+  remove(name: RecordName): boolean;
   get(name: RecordName): Buffer | undefined;
   /** Contents of all rows of an owner. */
   ofOwner(kind: RecordKind, tenant: string, owner: string): Buffer[];
   /** Contents of all rows of a tenant. */
   ofTenant(kind: RecordKind, tenant: string): Buffer[];
+  /**
+   * Goes through at most `limit` rows behind a place, all in one transaction, and seals those anew that an older KEK sealed or of
+   * whose content `change` makes another one. Gives the last place, undefined at the end.
+   */
+  renew(after: RowPlace | undefined, limit: number, change: (kind: string, content: Buffer) => Buffer): Renewed;
   /** All or nothing, on disk when it returns. */
   transaction<T>(run: () => T): T;
+}
+
+interface Renewed {
+  readonly last?: RowPlace;
+  readonly changed: number;
 }
 
 const recordVersion = 1;
 /** AES-256-GCM; names by HMAC-SHA256. */
 const recordSuite = 1;
 
-export function openRecords(database: DatabaseSync, keks: Keks): Records {
-  const columns = 'kind, tenant, owner, id, sealed';
-  const insert = database.prepare(`INSERT INTO records (${columns}) VALUES (?, ?, ?, ?, ?)`);
-  const replace = database.prepare(`INSERT OR REPLACE INTO records (${columns}) VALUES (?, ?, ?, ?, ?)`);
-  const byId = database.prepare(
-    `SELECT ${columns} FROM records WHERE kind = ? AND id = ? AND tenant = ? AND owner = ?`,
-  );
-  const byOwner = database.prepare(`SELECT ${columns} FROM records WHERE kind = ? AND tenant = ? AND owner = ?`);
-  const byTenant = database.prepare(`SELECT ${columns} FROM records WHERE kind = ? AND tenant = ?`);
-
+export function openRecords(rows: Rows, keks: Keks): Records {
   const index = (...parts: readonly string[]): Buffer =>
     createHmac('sha256', keks.newest('index').key)
       .update(writeFrame(recordVersion, recordSuite, parts))
       .digest();
   const ownerOf = (kind: string, tenant: string, owner: string) => index('owner', kind, tenant, owner);
-  const idOf = ({ kind, tenant, owner, id }: RecordName) => index('id', kind, tenant, owner, id);
+  const placeOf = ({ kind, tenant, owner, id }: RecordName) => ({ kind, id: index('id', kind, tenant, owner, id) });
 
-  function write(statement: StatementSync, name: RecordName, content: Buffer): void {
-    const owner = ownerOf(name.kind, name.tenant, name.owner);
-    const id = idOf(name);
-    const { version, key } = keks.newest('record');
-    const sealed = writeFrame(recordVersion, recordSuite, [String(version)]);
-    const boxed = box(key, content, bound(name.kind, name.tenant, owner, id));
-    statement.run(name.kind, name.tenant, owner, id, Buffer.concat([sealed, boxed]));
+  function rowOf(name: RecordName, content: Buffer): Row {
+    const { kind, tenant, owner } = name;
+    return seal({ ...placeOf(name), tenant, owner: ownerOf(kind, tenant, owner) }, content);
   }
 
-  function open(row: Record<string, unknown>): Buffer {
-    const sealed = bytes(row.sealed);
-    if (sealed[0] !== recordVersion || sealed[1] !== recordSuite) throw fail('version-unsupported');
-    const { fields, end } = readFrame(sealed, 1);
-    const key = keks.at('record', Number(fields[0]?.toString()));
-    return unbox(
-      key,
-      sealed.subarray(end),
-      bound(String(row.kind), String(row.tenant), bytes(row.owner), bytes(row.id)),
-    );
+  function seal(row: Omit<Row, 'sealed'>, content: Buffer): Row {
+    const { version, key } = keks.newest('record');
+    const head = writeFrame(recordVersion, recordSuite, [String(version)]);
+    return { ...row, sealed: Buffer.concat([head, box(key, content, bound(row))]) };
+  }
+
+  function open(row: Row): Buffer {
+    const { version, end } = kekOf(row);
+    return unbox(keks.at('record', version), row.sealed.subarray(end), bound(row));
   }
 
   return {
-    insert: (name, content) => write(insert, name, content),
-    replace: (name, content) => write(replace, name, content),
+    insert: (name, content) => rows.insert(rowOf(name, content)),
+    replace: (name, content) => rows.replace(rowOf(name, content)),
+    change(name, change) {
+      const row = rows.get(placeOf(name));
+      return row !== undefined && rows.swap(seal(row, change(open(row))), row.sealed);
+    },
+    remove: (name) => rows.remove(placeOf(name)),
     get(name) {
-      const row = byId.get(name.kind, idOf(name), name.tenant, ownerOf(name.kind, name.tenant, name.owner));
+      const row = rows.get(placeOf(name));
       return row && open(row);
     },
-    ofOwner: (kind, tenant, owner) => byOwner.all(kind, tenant, ownerOf(kind, tenant, owner)).map(open),
-    ofTenant: (kind, tenant) => byTenant.all(kind, tenant).map(open),
-    transaction(run) {
-      database.exec('BEGIN IMMEDIATE');
-      try {
-        const result = run();
-        database.exec('COMMIT');
-        return result;
-      } catch (error) {
-        database.exec('ROLLBACK');
-        throw error;
-      }
-    },
+    ofOwner: (kind, tenant, owner) => rows.ofOwner(kind, tenant, ownerOf(kind, tenant, owner)).map(open),
+    ofTenant: (kind, tenant) => rows.ofTenant(kind, tenant).map(open),
+    renew: (after, limit, change) =>
+      rows.transaction(() => {
+        const batch = rows.after(after, limit);
+        const changed = batch.filter((row) => {
+          const content = open(row);
+          const wanted = change(row.kind, content);
+          if (wanted === content && kekOf(row).version === keks.newest('record').version) return false;
+          return rows.swap(seal(row, wanted), row.sealed);
+        }).length;
+        const last = batch.at(-1);
+        return last && batch.length === limit ? { last, changed } : { changed };
+      }),
+    transaction: rows.transaction,
   };
 }
 
-function bound(kind: string, tenant: string, owner: Buffer, id: Buffer): Buffer {
-  return writeFrame(recordVersion, recordSuite, ['sealpost record', kind, tenant, owner, id]);
+/** The version of the KEK that a row is sealed under, and where the sealed content begins. */
+function kekOf({ sealed }: Row): { version: number; end: number } {
+  if (sealed[0] !== recordVersion || sealed[1] !== recordSuite) throw fail('version-unsupported');
+  const { fields, end } = readFrame(sealed, 1);
+  return { version: Number(fields[0]?.toString()), end };
 }
 
-function bytes(value: unknown): Buffer {
-  if (!(value instanceof Uint8Array)) throw fail('sealed-malformed');
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+function bound({ kind, tenant, owner, id }: Omit<Row, 'sealed'>): Buffer {
+  return writeFrame(recordVersion, recordSuite, ['sealpost record', kind, tenant, owner, id]);
 }

@@ -1,9 +1,9 @@
-// Key-encryption keys: one per use of keys, versioned, each wrapped by the root. The root is needed to open them and then
-// overwritten; while the service is open it holds these only.
+// Key-encryption keys: one per use of keys, versioned, each wrapped by the root. While the store is open the process holds them, and
+// a copy of the root, which makes new versions and slots; all are overwritten when it is sealed.
 
 import { randomBytes } from 'node:crypto';
 import { fail, writeFrame } from '@sealpost/core';
-import { box, unbox } from './box.ts';
+import { box, unbox, using } from './box.ts';
 
 /** A domain of use. `record` seals the store's rows, `index` makes the names that rows are found by, `audit` hides addresses. */
 export const kekUses = ['signing', 'decryption', 'spool', 'mac', 'ca', 'record', 'index', 'audit'] as const;
@@ -21,6 +21,16 @@ export interface Keks {
   newest(use: KekUse): { readonly version: number; readonly key: Buffer };
   /** A version of a use, to open with; `sealed-malformed` when there is none. */
   at(use: KekUse, version: number): Buffer;
+  /** Every version of a use that is there, newest first. */
+  versions(use: KekUse): number[];
+  /** A new version, wrapped for the store; it is the newest once it is taken in. */
+  make(use: KekUse): WrappedKek;
+  /** Takes in what `make` made, when it is in the store. Error: `sealed-malformed`. */
+  take(kek: WrappedKek): void;
+  /** Overwrites a version that nothing names any more. */
+  drop(use: KekUse, version: number): void;
+  /** Runs `use` on the root, which stays this object's. */
+  withRoot<T>(use: (root: Buffer) => T): T;
   /** Overwrites them all. */
   forget(): void;
 }
@@ -31,42 +41,55 @@ const kekSuite = 1;
 
 /** One key per use, version 1, wrapped by a new store's root. */
 export function makeKeks(root: Buffer, storeId: string): WrappedKek[] {
-  return kekUses.map((use) => {
-    const key = randomBytes(32);
-    const wrapped = Buffer.concat([Buffer.from([kekVersion, kekSuite]), box(root, key, bound(use, 1, storeId))]);
-    key.fill(0);
-    return { use, version: 1, wrapped };
-  });
+  return kekUses.map((use) => makeKek(root, storeId, use, 1));
 }
 
-/** Opens every wrapped key, or throws `sealed-malformed` and opens none. */
+function makeKek(root: Buffer, storeId: string, use: KekUse, version: number): WrappedKek {
+  const wrapped = using(randomBytes(32), (key) =>
+    Buffer.concat([Buffer.from([kekVersion, kekSuite]), box(root, key, bound(use, version, storeId))]),
+  );
+  return { use, version, wrapped };
+}
+
+/** Opens every wrapped key, or throws `sealed-malformed` and opens none. The root stays the caller's to overwrite. */
 export function openKeks(root: Buffer, wrapped: readonly WrappedKek[], storeId: string): Keks {
-  const opened = new Map<string, Buffer>();
-  const newest = new Map<KekUse, number>();
+  const held = Buffer.from(root);
+  const opened = new Map<KekUse, Map<number, Buffer>>(kekUses.map((use) => [use, new Map()]));
+  const of = (use: KekUse): Map<number, Buffer> => opened.get(use) ?? new Map();
+  const take = ({ use, version, wrapped: bytes }: WrappedKek): void => {
+    if (bytes[0] !== kekVersion || bytes[1] !== kekSuite) throw fail('version-unsupported');
+    of(use).set(version, unbox(held, bytes.subarray(2), bound(use, version, storeId)));
+  };
+  const versions = (use: KekUse): number[] => [...of(use).keys()].sort((a, b) => b - a);
+  const at = (use: KekUse, version: number): Buffer => {
+    const key = of(use).get(version);
+    if (!key) throw fail('sealed-malformed');
+    return key;
+  };
+  const drop = (use: KekUse, version: number): void => {
+    of(use).get(version)?.fill(0);
+    of(use).delete(version);
+  };
+  const newest = (use: KekUse): number => versions(use)[0] ?? 0;
   const forget = (): void => {
-    for (const key of opened.values()) key.fill(0);
-    opened.clear();
+    for (const use of kekUses) for (const version of versions(use)) drop(use, version);
+    held.fill(0);
   };
   try {
-    for (const { use, version, wrapped: bytes } of wrapped) {
-      if (bytes[0] !== kekVersion || bytes[1] !== kekSuite) throw fail('version-unsupported');
-      opened.set(`${use}/${version}`, unbox(root, bytes.subarray(2), bound(use, version, storeId)));
-      newest.set(use, Math.max(version, newest.get(use) ?? 0));
-    }
-    if (kekUses.some((use) => !newest.has(use))) throw fail('sealed-malformed');
+    for (const kek of wrapped) take(kek);
+    if (kekUses.some((use) => newest(use) === 0)) throw fail('sealed-malformed');
   } catch (error) {
     forget();
     throw error;
   }
-
-  const at = (use: KekUse, version: number): Buffer => {
-    const key = opened.get(`${use}/${version}`);
-    if (!key) throw fail('sealed-malformed');
-    return key;
-  };
   return {
-    newest: (use) => ({ version: newest.get(use) ?? 0, key: at(use, newest.get(use) ?? 0) }),
+    newest: (use) => ({ version: newest(use), key: at(use, newest(use)) }),
     at,
+    versions,
+    make: (use) => makeKek(held, storeId, use, newest(use) + 1),
+    take,
+    drop,
+    withRoot: (use) => use(held),
     forget,
   };
 }

@@ -48,9 +48,23 @@ export function unwrapKey<T>(wrapped: Buffer, facts: KeyFacts, keks: Keks, use: 
   const dataKey = unbox(keks.at(facts.use, Number(version.toString())), boxedKey, bound);
   const secret = using(dataKey, () => unbox(dataKey, boxed, bound));
   return using(secret, () => {
-    if (facts.spki.length > 0 && !belongs(privateKeyOf(secret), facts.spki)) throw fail('sealed-malformed');
+    if (facts.spki.length > 0) compare(wrapped, secret, facts.spki, keks);
     return use(secret);
   });
+}
+
+/** What was compared while these KEKs are open: the same bytes under the same keys cannot hold another secret, and comparing costs
+ * as much as unwrapping (measured). Hashes only. */
+const compared = new WeakMap<Keks, Set<string>>();
+const maxCompared = 65_536;
+
+function compare(wrapped: Buffer, secret: Buffer, spki: Buffer, keks: Keks): void {
+  const known = compared.get(keks) ?? new Set();
+  const name = createHash('sha256').update(wrapped).update(spki).digest('base64');
+  if (known.has(name)) return;
+  if (!belongs(privateKeyOf(secret), spki)) throw fail('sealed-malformed');
+  if (known.size >= maxCompared) known.clear();
+  compared.set(keks, known.add(name));
 }
 
 export function privateKeyOf(pkcs8: Buffer): KeyObject {

@@ -1,34 +1,52 @@
 // Two stores as one: small messages where a round trip is cheap, large ones where bytes are. The crossing was measured
-// (docs/adr, "Where sealed messages wait").
+// (docs/adr, "Where sealed messages wait"). The small store knows of every id: for a large message it holds a mark that sends the
+// reader on, so that no small one is ever looked for among the files.
 
+import { fail } from '@sealpost/core';
 import type { SpoolBlobs } from './spool-blobs.ts';
+
+/** Sealed bytes are longer, and begin with a version, which is never 0. */
+const elsewhere = Buffer.from('\0large');
+
+const isMark = (bytes: Buffer): boolean => bytes.equals(elsewhere);
 
 /** Bytes shorter than `below` go to `small`, the others to `large`; a reader need not know which. */
 export function tieredBlobs(small: SpoolBlobs, large: SpoolBlobs, below: number): SpoolBlobs {
+  async function fromLarge(id: string): Promise<Buffer> {
+    const bytes = await large.get(id);
+    // Whoever removed it was done with it, or the volume is not the one that was written to.
+    if (!bytes) throw fail('blob-unavailable');
+    return bytes;
+  }
+
   return {
     async put(id, bytes) {
-      const [target, other] = bytes.length < below ? [small, large] : [large, small];
-      await target.put(id, bytes);
-      // The bytes that these replace may be in the other tier, and one id must not have two answers.
-      await other.remove(id);
+      if (bytes.length < below) return small.put(id, bytes);
+      // At once: nobody looks for an id before its job is there, which comes after both.
+      await Promise.all([large.put(id, bytes), small.put(id, elsewhere)]);
     },
     async putOnce(id, bytes) {
-      const present = await large.get(id);
       // Always the small tier, whatever the size: two tiers could not agree on who was first.
-      return present ?? small.putOnce(id, bytes);
+      const kept = await small.putOnce(id, bytes);
+      return isMark(kept) ? fromLarge(id) : kept;
     },
     async get(id) {
-      return (await small.get(id)) ?? large.get(id);
+      const found = await small.get(id);
+      return found && isMark(found) ? large.get(id) : found;
     },
     async size(id) {
-      return (await small.size(id)) || large.size(id);
+      const length = await small.size(id);
+      return length === elsewhere.length ? large.size(id) : length;
     },
     async remove(id) {
-      await Promise.all([small.remove(id), large.remove(id)]);
+      const length = await small.size(id);
+      await small.remove(id);
+      // Nothing there: a file whose mark never came to be, or went first when a process died here.
+      if (length === 0 || length === elsewhere.length) await large.remove(id);
     },
     async *olderThan(time) {
       yield* small.olderThan(time);
-      yield* large.olderThan(time);
+      for await (const id of large.olderThan(time)) if ((await small.size(id)) === 0) yield id;
     },
     async close() {
       await Promise.all([small.close(), large.close()]);

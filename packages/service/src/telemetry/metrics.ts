@@ -3,7 +3,7 @@
 // here before using it. Names follow Prometheus: base units, `_total` for counters. `docs/metrics.md` is made from it.
 
 import { type ErrorCode, type EventName, events, type ServiceRole } from '@sealpost/core';
-import { type KeyOperation, keyOperations } from '../key-protocol.ts';
+import { type KeyOperation, keyOperations } from '../key-protocol/operations.ts';
 import { spanNames } from './attributes.ts';
 
 interface Row {

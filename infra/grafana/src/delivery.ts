@@ -1,0 +1,73 @@
+// What leaves: routes, tries, and what comes back.
+
+import { dashboard, lines, number, table } from './panels.ts';
+import { by, quantile, total } from './queries.ts';
+
+export const delivery = dashboard('delivery', 'delivery', {
+  Now: [
+    number({
+      title: 'Delivered',
+      about: 'Recipients a second.',
+      unit: 'mps',
+      queries: { delivered: total('sealpost_recipients_settled_total{outcome="delivered"}') },
+    }),
+    number({
+      title: 'Bounced',
+      about: 'Share of the recipients that were settled in the last hour. Runbook: BounceRateHigh.',
+      unit: 'percentunit',
+      queries: {
+        bounced:
+          'sum(increase(sealpost_recipients_settled_total{outcome="bounced"}[1h])) / sum(increase(sealpost_recipients_settled_total[1h]))',
+      },
+      badFrom: 0.1,
+    }),
+    number({
+      title: 'Waiting for another try',
+      about: 'Deliveries that were deferred.',
+      unit: 'short',
+      queries: { delayed: 'max(sealpost_queue_jobs{stage="delivery", state="delayed"})' },
+    }),
+    number({
+      title: 'Perhaps twice',
+      about: 'Deliveries of the last day that were repeated although the next hop may have taken the message before.',
+      unit: 'short',
+      queries: { duplicates: 'sum(increase(sealpost_possible_duplicates_total[1d])) or vector(0)' },
+      badFrom: 1,
+    }),
+  ],
+  Routes: [
+    table({
+      title: 'Tries that have to be repeated, last hour',
+      about: 'By route and the code that the next hop’s answer stands for (docs/errors.md).',
+      unit: 'short',
+      queries: { deferred: 'sum by (route, code) (increase(sealpost_deliveries_deferred_total[1h]))' },
+    }),
+    lines({
+      title: 'Settled',
+      about: 'Recipients by route and outcome.',
+      unit: 'mps',
+      queries: { '{{route}}, {{outcome}}': by('route, outcome', 'sealpost_recipients_settled_total') },
+    }),
+    lines({
+      title: 'Connections',
+      about: 'Open to the next hop of a route.',
+      unit: 'short',
+      queries: { '{{route}}': 'sum by (route) (sealpost_route_connections)' },
+    }),
+    lines({
+      title: 'In hand',
+      about: 'Bytes of mail that the egress has loaded for a route.',
+      unit: 'bytes',
+      queries: { '{{route}}': 'sum by (route) (sealpost_route_bytes_in_flight)' },
+    }),
+    lines({
+      title: 'Time of a try',
+      about: 'Most of it is the next hop’s.',
+      unit: 's',
+      queries: {
+        half: quantile(0.5, 'sealpost_job_seconds', '', '{stage="delivery"}'),
+        '99 of 100': quantile(0.99, 'sealpost_job_seconds', '', '{stage="delivery"}'),
+      },
+    }),
+  ],
+});

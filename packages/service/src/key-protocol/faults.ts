@@ -1,0 +1,37 @@
+// What the key service refuses with beside the pipeline's own codes.
+
+/** What the key service says beside the pipeline's own codes: code → HTTP status and public sentence, both constants. */
+export const keyFaults = {
+  'request-malformed': [400, 'The request does not have the form that this operation asks for'],
+  forbidden: [403, 'This credential may not do that'],
+  'passphrase-wrong': [403, 'The passphrase does not open the store'],
+  'not-found': [404, 'There is no such thing here'],
+  exists: [409, 'This address has keys already'],
+  'request-too-large': [413, 'The request is larger than this operation takes'],
+  'address-not-ours': [422, 'The address belongs to no domain of the tenant'],
+  'tenant-needed': [422, 'There are several tenants; name the one that is meant'],
+  'import-unreadable': [422, 'The file is not a PKCS#12 or PEM file with usable certificates'],
+  'import-password-wrong': [422, 'The password does not open the file'],
+  'import-mismatch': [422, 'The private key, the certificate and the address do not belong together'],
+  'trust-not-ca': [422, 'The file holds a certificate that is not one of a certification authority'],
+  'too-many-attempts': [429, 'Too many attempts; wait a minute'],
+  'audit-tampered': [503, 'The audit log is not the one that this store wrote; the store stays sealed'],
+  'store-foreign': [503, 'The service CA on disk is not the one of the store; the store stays sealed'],
+} as const satisfies Record<string, readonly [status: number, text: string]>;
+
+export type KeyFaultCode = keyof typeof keyFaults;
+
+/** An answer of the key service that is not of the pipeline's error table; operators see its sentence. */
+export class KeyFault extends Error {
+  override readonly name = 'KeyFault';
+  readonly code: KeyFaultCode;
+
+  constructor(code: KeyFaultCode) {
+    super(keyFaults[code][1]);
+    this.code = code;
+  }
+}
+
+export function isKeyFaultCode(text: string): text is KeyFaultCode {
+  return Object.hasOwn(keyFaults, text);
+}

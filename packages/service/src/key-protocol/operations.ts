@@ -1,0 +1,25 @@
+// What travels between the stages or an operator and the key service: one JSON object each way per operation, `POST /v1/<name>`
+// over mTLS. Both sides read this table, so a field cannot mean two things. Bytes are base64, times ISO 8601.
+
+import type { z } from 'zod';
+import { auditOperations } from './audit.ts';
+import { peopleOperations } from './people.ts';
+import { sealOperations } from './seal.ts';
+import { stageOperations } from './stages.ts';
+
+/** Operation → what it takes and what it answers. Requests refuse unknown fields; answers may grow. */
+export const keyOperations = {
+  ...sealOperations,
+  ...stageOperations,
+  ...peopleOperations,
+  ...auditOperations,
+} as const;
+
+export type KeyOperation = keyof typeof keyOperations;
+/** A request as the caller gives it, defaults left out. */
+export type KeyRequestInput<O extends KeyOperation> = O extends KeyOperation
+  ? Partial<KeyRequest<O>> & Omit<KeyRequest<O>, 'algorithm' | 'single'>
+  : never;
+/** A request as the service reads it. */
+export type KeyRequest<O extends KeyOperation> = z.output<(typeof keyOperations)[O]['request']>;
+export type KeyAnswer<O extends KeyOperation> = z.output<(typeof keyOperations)[O]['answer']>;
