@@ -11,6 +11,7 @@ const peers: Readonly<Record<string, readonly string[]>> = {
   swaks: ['/usr/bin/swaks'],
   'libnet-ssleay-perl': [],
   postfix: ['/usr/sbin/postfix'],
+  softhsm2: ['/usr/bin/softhsm2-util', '/opt/homebrew/bin/softhsm2-util'],
   gpgsm: ['/usr/bin/gpgsm', '/usr/local/bin/gpgsm'],
   prometheus: ['/usr/bin/promtool', '/usr/local/bin/promtool'],
 };

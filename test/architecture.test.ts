@@ -32,6 +32,8 @@ const soleUsers: Readonly<Record<string, readonly string[]>> = {
   '@peculiar/x509': ['packages/smime/src/pki'],
   '@opentelemetry': ['packages/service/src/telemetry'],
   'node:sqlite': ['apps/key-service'],
+  pkcs11js: ['apps/key-service/src/hsm', 'packages/testkit'],
+  'shamir-secret-sharing': ['packages/service/src/seal'],
 };
 
 /** Inside the engine: mime knows neither cms nor pki, pki knows neither of the others, cms may use pki. */

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   queue: async () => (await import('./commands/queue.ts')).addQueueCommands,
   explain: async () => (await import('./commands/explain.ts')).addExplainCommand,
   plan: async () => (await import('./commands/plan.ts')).addPlanCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).addDoctorCommand,
   config: async () => (await import('./commands/config.ts')).addConfigCommands,
   smime: async () => (await import('./commands/smime.ts')).addSmimeCommands,
   pki: async () => (await import('./commands/pki.ts')).addPkiCommands,

@@ -1,7 +1,8 @@
-// The engine's key port over leased keys. One lease serves all mail of its owner until it ends; the client of the key service keeps
-// it. An outage of the key service passes through the engine as it is, so it is never mistaken for mail that cannot be opened.
+// The engine's key port over the key service. A key is leased where it may be, and one lease serves all mail of its owner until it
+// ends; a key that never leaves is used where it is. The engine does not see which. An outage of the key service passes through the
+// engine as it is, so it is never mistaken for mail that cannot be opened.
 
-import type { KeyId, KeyService } from '@sealpost/core';
+import { codeOf, fail, type KeyId, type KeyJustification, type KeyService } from '@sealpost/core';
 import { type Certificate, type KeyPort, localKeys } from '@sealpost/smime';
 import type { Loaded } from './load.ts';
 
@@ -11,20 +12,43 @@ export interface OwnCertificate {
   readonly keyId: KeyId;
 }
 
-/** A port for `own` keys only; each is leased when the engine asks for it. Errors: those of `KeyService.lease`. */
-export function leasedKeys(
+type Keys = Pick<KeyService, 'lease' | 'sign' | 'openRecipients'>;
+
+/** A port for `own` keys only; each is asked for when the engine needs it. Errors: those of `KeyService`. */
+export function ownKeys(
   own: readonly OwnCertificate[],
-  keys: Pick<KeyService, 'lease'>,
-  { ticketBytes, envelope }: Loaded,
+  keys: Keys,
+  { ticketBytes: ticket, envelope }: Pick<Loaded, 'ticketBytes' | 'envelope'>,
 ): KeyPort {
-  async function keysFor({ certificate }: { readonly certificate: Certificate }): Promise<KeyPort> {
+  async function portOf({ certificate }: { readonly certificate: Certificate }): Promise<KeyPort> {
     const entry = own.find((each) => each.certificate.fingerprint === certificate.fingerprint);
     if (!entry) return localKeys([]);
-    const { privateKey } = await keys.lease(entry.keyId, { ticket: ticketBytes, envelope });
-    return localKeys([{ certificate, privateKey }]);
+    const justification = { ticket, envelope };
+    try {
+      const { privateKey } = await keys.lease(entry.keyId, justification);
+      return localKeys([{ certificate, privateKey }]);
+    } catch (error) {
+      if (codeOf(error) !== 'key-in-place') throw error;
+      return keyInPlace(entry.keyId, keys, justification);
+    }
   }
   return {
-    sign: async (request) => (await keysFor(request)).sign(request),
-    openRecipient: async (request) => (await keysFor(request)).openRecipient(request),
+    sign: async (request) => (await portOf(request)).sign(request),
+    openRecipient: async (request) => (await portOf(request)).openRecipient(request),
+  };
+}
+
+function keyInPlace(keyId: KeyId, keys: Keys, justification: KeyJustification): KeyPort {
+  return {
+    async sign({ certificate, algorithm, signedAttributes }) {
+      const item = { certificate: certificate.fingerprint, ...algorithm, signedAttributes };
+      const [signature] = await keys.sign(keyId, justification, [item]);
+      if (!signature) throw fail('internal');
+      return signature;
+    },
+    async openRecipient({ recipientInfo, keyLength }) {
+      const [contentKey] = await keys.openRecipients(keyId, justification, [{ recipientInfo, keyLength }]);
+      return contentKey;
+    },
   };
 }

@@ -5,7 +5,7 @@ import type { InboundPolicy } from '@sealpost/core';
 import { open } from '@sealpost/smime';
 import { policyOf } from './decide.ts';
 import { withFooter } from './footer.ts';
-import { leasedKeys } from './key-port.ts';
+import { ownKeys } from './key-port.ts';
 import { type Outgoing, outgoing } from './outgoing.ts';
 import { withFieldOnTop, withoutForged, withSubjectTag } from './own-fields.ts';
 import type { ResolvedOpening } from './resolve.ts';
@@ -48,7 +48,7 @@ async function openWith(
 ): Promise<Content> {
   const unchanged = { message: genuine, changed: false };
   const opened = await open(genuine, {
-    keys: leasedKeys(own, worker.keys, message),
+    keys: ownKeys(own, worker.keys, message),
     recipients: own.map(({ certificate }) => certificate),
     trust,
     intermediates,

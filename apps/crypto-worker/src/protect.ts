@@ -3,7 +3,7 @@
 
 import { fail } from '@sealpost/core';
 import { protect, SmimeError } from '@sealpost/smime';
-import { leasedKeys } from './key-port.ts';
+import { ownKeys } from './key-port.ts';
 import { type Outgoing, outgoing } from './outgoing.ts';
 import type { ResolvedProtection } from './resolve.ts';
 import type { Worker } from './worker.ts';
@@ -13,7 +13,7 @@ export async function protectGroup(worker: Worker, resolved: ResolvedProtection)
   const { message, group, signer, encryptTo } = resolved;
   try {
     const bytes = await protect(message.message, {
-      keys: leasedKeys(signer ? [signer] : [], worker.keys, message),
+      keys: ownKeys(signer ? [signer] : [], worker.keys, message),
       ...(signer ? { sign: { certificate: signer.certificate, chain: signer.chain } } : {}),
       ...(encryptTo.length > 0 ? { encrypt: { recipients: encryptTo } } : {}),
       now: signingTime(worker, resolved),

@@ -22,6 +22,7 @@ import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-m
 import { openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
+import type { Hsm } from './hsm/hsm.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
 import { type OuterStore, readOuter } from './store/outer.ts';
@@ -60,6 +61,8 @@ export interface KeeperOptions {
   readonly clock: Clock;
   /** DER of the service CA that the server trusts; the store must hold the same one. Undefined while `init` makes it. */
   readonly trusted?: Buffer;
+  /** The token that the configuration names. */
+  readonly hsm?: Hsm;
   /** An operator gave up the log that the store knows: it is put aside and a new chain says so first. */
   readonly replaceLog?: boolean;
   onGroup?(records: number, seconds: number): void;
@@ -114,9 +117,8 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
       await event('unseal-refused', { result: 'passphrase-wrong' });
       throw new KeyFault('passphrase-wrong');
     }
-    const opened = await openStore(database, outer, root, limitsOf(config), () => clock.now()).finally(() =>
-      using(root, () => undefined),
-    );
+    const more = { limits: limitsOf(config), now: () => clock.now(), hsm: options.hsm };
+    const opened = await openStore(database, outer, root, more).finally(() => using(root, () => undefined));
     try {
       await check(opened);
       await provision(opened);

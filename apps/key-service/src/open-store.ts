@@ -12,9 +12,10 @@ import {
 } from '@sealpost/core';
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
+import type { Hsm } from './hsm/hsm.ts';
 import { type Leases, openLeases } from './leases.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
-import { type KeyStore, makePrivateKey, openKeyStore } from './store/key-store.ts';
+import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
@@ -28,15 +29,22 @@ export interface KeyLimits {
   readonly ticketLifeMs: number;
 }
 
-export interface OpenStore {
+/** What an open store works with beside its files. */
+export interface StoreParts {
+  readonly limits: KeyLimits;
+  now(): Date;
+  readonly hsm: Hsm | undefined;
+}
+
+export interface OpenStore extends StoreParts {
   readonly records: Records;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
   readonly serviceAuthority: Authority;
-  readonly limits: KeyLimits;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
-  now(): Date;
+  /** Whether a user's key may be lent, or is used in place only. */
+  useOf(key: StoredKey): 'lease' | 'in-place';
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
   releaseSigner(): Promise<TicketSigner>;
   /** How an address stands in the audit log: the same address gives the same text, which nobody can turn back. */
@@ -52,19 +60,19 @@ export async function openStore(
   database: DatabaseSync,
   outer: OuterStore,
   root: Buffer,
-  limits: KeyLimits,
-  now: () => Date,
+  parts: StoreParts,
 ): Promise<OpenStore> {
   const keks = openKeks(root, outer.keks, outer.id);
   try {
-    return await assemble(database, keks, limits, now);
+    return await assemble(database, keks, parts);
   } catch (error) {
     keks.forget();
     throw error;
   }
 }
 
-async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, now: () => Date): Promise<OpenStore> {
+async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): Promise<OpenStore> {
+  const { limits, now } = parts;
   const records = openRecords(sqliteRows(database), keks);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
@@ -74,14 +82,14 @@ async function assemble(database: DatabaseSync, keks: Keks, limits: KeyLimits, n
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
 
   return {
+    ...parts,
     records,
     keys,
     certificates,
     serviceAuthority,
-    limits,
     leases: openLeases(limits.leasesPerClient),
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
-    now,
+    useOf: () => 'lease',
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');
       const key = createPublicKey(privateKey);

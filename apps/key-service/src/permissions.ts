@@ -16,6 +16,8 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'spool-private-key': ['crypto-worker', 'egress'],
   'marker-keys': ['egress'],
   lease: ['crypto-worker'],
+  sign: ['crypto-worker'],
+  'open-recipient': ['crypto-worker'],
   leases: ['crypto-worker'],
 
   certificates: ['crypto-worker', 'operator'],

@@ -5,6 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { type RunningService, readAuthorities, readIdentity, type ServiceContext } from '@sealpost/service';
 import { certificateAges } from './certificate-ages.ts';
+import { openHsm } from './hsm/open-hsm.ts';
 import { openKeeper } from './keeper.ts';
 import { buildServer } from './server.ts';
 import { readSlotFile } from './vault/slot-file.ts';
@@ -18,7 +19,10 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     passphraseFile,
   });
   const ca = readAuthorities(caFile);
-  const keeper = await openKeeper({ config, log, clock, trusted: new X509Certificate(ca).raw });
+  const { pkcs11 } = config.keyServer;
+  const hsm = pkcs11 && openHsm({ ...pkcs11, onFailure: (reason) => log.event('hsm.failed', { reason }) });
+  const trusted = new X509Certificate(ca).raw;
+  const keeper = await openKeeper({ config, log, clock, trusted, ...(hsm ? { hsm } : {}) });
   await openByFile();
   telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
   telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
@@ -43,6 +47,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     async stop() {
       await server.close();
       await keeper.close();
+      await hsm?.close();
     },
   };
 

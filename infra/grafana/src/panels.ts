@@ -15,7 +15,7 @@ import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/ta
 import { PanelBuilder as TimeSeriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries';
 
 /** Of Grafana's list of units. */
-export type Unit = 's' | 'bytes' | 'short' | 'percentunit' | 'mps' | 'dateTimeAsIso';
+type Unit = 's' | 'bytes' | 'short' | 'percentunit' | 'mps' | 'dateTimeAsIso';
 
 /** Legend, in Grafana's `{{label}}` form, and what is asked. */
 type Queries = Readonly<Record<string, string>>;

@@ -94,6 +94,7 @@ export const errors = {
   'plan-invalid': alert(554, '5.7.7', 'The stored plan of a message is not genuine'),
   'job-malformed': alert(554, '5.3.0', 'A queued job does not have the shape of one'),
   'key-denied': alert(554, '5.7.7', 'The key service refused a key for this message'),
+  'key-in-place': alert(554, '5.7.7', 'The key is used inside the key service only; it is never lent'),
 
   // The worker's decisions
   'message-malformed': quarantine(

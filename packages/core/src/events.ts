@@ -37,6 +37,8 @@ export const events = {
   'store.opened': 'info',
   'store.sealed': 'info',
   'store.development': 'warn',
+  'store.one-slot': 'warn',
+  'hsm.failed': 'warn',
   'key.created': 'info',
   'key.imported': 'info',
   'key.leased': 'info',

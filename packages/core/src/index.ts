@@ -91,10 +91,12 @@ export type {
   KeyService,
   Log,
   Marks,
+  OpeningItem,
   Publisher,
   Quarantine,
   QuarantineEntry,
   QueuedJob,
+  SigningItem,
   SpoolPublicKey,
   StageStatus,
 } from './ports.ts';

@@ -146,6 +146,25 @@ export interface KeyLease {
   readonly expiresAt: Date;
 }
 
+/** Complete signed attributes, for a key to sign where it is. */
+export interface SigningItem {
+  /** The signer's, which the attributes name. */
+  readonly certificate: Fingerprint;
+  /** Names of the engine, such as `rsa-pkcs1` and `sha256`. */
+  readonly scheme: string;
+  readonly digest: string;
+  /** DER of the whole SET OF (RFC 5652 §5.4). */
+  readonly signedAttributes: Buffer;
+}
+
+/** One RecipientInfo, for a key to open where it is. */
+export interface OpeningItem {
+  /** As received (BER). */
+  readonly recipientInfo: Buffer;
+  /** Octets that the content cipher wants. */
+  readonly keyLength: number;
+}
+
 /**
  * The key service as the stages see it, over mTLS; each call is allowed to some roles only.
  * Errors: `key-service-unavailable`, `key-service-sealed`, `audit-unavailable`, `lease-overloaded`, `key-denied`.
@@ -160,7 +179,18 @@ export interface KeyService extends CertSource {
   spoolPrivateKey(keyId: KeyId): Promise<KeyObject>;
   /** The tenant's HMAC keys for our own markers, newest first; egress only. */
   markerKeys(tenant: TenantId): Promise<readonly Buffer[]>;
-  /** A user's private key for the job that the justification proves; crypto-worker only. */
+  /**
+   * A user's private key for the job that the justification proves; crypto-worker only. Error: `key-in-place` for one that
+   * never leaves the key service; the two calls below use it there.
+   */
   lease(keyId: KeyId, justification: KeyJustification): Promise<KeyLease>;
+  /** Signatures, one for each item, by a key that stays where it is; justified like a lease. */
+  sign(keyId: KeyId, justification: KeyJustification, items: readonly SigningItem[]): Promise<readonly Buffer[]>;
+  /** Content keys, one for each item, undefined where it does not open; justified like a lease. */
+  openRecipients(
+    keyId: KeyId,
+    justification: KeyJustification,
+    items: readonly OpeningItem[],
+  ): Promise<readonly (Buffer | undefined)[]>;
   close(): Promise<void>;
 }

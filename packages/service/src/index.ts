@@ -40,6 +40,7 @@ export {
   keyOperations,
 } from './key-protocol/operations.ts';
 export { startLog } from './log.ts';
+export { combineShares, maxShares, type SplitSecret, shareIndex, splitSecret } from './seal/shamir.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { type Step, steps } from './steps.ts';
 export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';

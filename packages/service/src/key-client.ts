@@ -4,6 +4,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
   type CertificateRecord,
+  codeOf,
   encodeEnvelope,
   fail,
   formatKeyId,
@@ -36,6 +37,8 @@ const spoolUsableMs = 12 * hourMs;
 const certificateFreshMs = minuteMs;
 /** An address without certificates may get one at any time, and without one its mail may leave unencrypted. */
 const noCertificateFreshMs = 15_000;
+/** That a key is not lent is asked anew after this time: the policy may have changed. */
+const inPlaceFreshMs = minuteMs;
 /** A lease is renewed this long before it ends, so that no message starts with a key that is about to go. */
 const leaseMarginMs = 20_000;
 const maxCertificates = 20_000;
@@ -65,7 +68,7 @@ export function connectKeyService(
   const markers = cache<readonly Buffer[]>('marker', maxSpoolKeys);
   const records = cache<readonly CertificateRecord[]>('certificates', maxCertificates);
   const anchors = cache<readonly Buffer[]>('anchors', maxSpoolKeys);
-  const leases = cache<KeyLease>('lease', maxLeases);
+  const leases = cache<KeyLease | 'in-place'>('lease', maxLeases);
 
   function call<O extends KeyOperation>(operation: O, request: KeyRequestInput<O>): Promise<KeyAnswer<O>> {
     return asked(operation, () => connection.call(operation, request, telemetry?.current()));
@@ -98,6 +101,19 @@ export function connectKeyService(
     return answers.map((sealed) =>
       openSealed(sealed, { instance, purpose }, privateKey, (secret) => use(secret, sealed)),
     );
+  }
+
+  async function leaseOrNot(
+    keyId: KeyId,
+    ticket: Buffer,
+    envelope: Buffer,
+  ): Promise<Remembered<KeyLease | 'in-place'>> {
+    try {
+      return await leaseAnew(keyId, ticket, envelope);
+    } catch (error) {
+      if (codeOf(error) !== 'key-in-place') throw error;
+      return { value: 'in-place', freshUntil: now() + inPlaceFreshMs, usableUntil: now() + inPlaceFreshMs };
+    }
   }
 
   async function leaseAnew(keyId: KeyId, ticket: Buffer, envelope: Buffer): Promise<Remembered<KeyLease>> {
@@ -169,12 +185,28 @@ export function connectKeyService(
       // A key that is in memory for one message is not for every other: the service's own check, made again.
       const direction = name.use === 'signing' ? 'outbound' : 'inbound';
       if (!isOwnerOf(name, direction, envelope)) throw fail('key-denied');
-      return await leases.get(keyId, () => leaseAnew(keyId, ticket, encodeEnvelope(envelope)));
+      const lease = await leases.get(keyId, () => leaseOrNot(keyId, ticket, encodeEnvelope(envelope)));
+      if (lease === 'in-place') throw fail('key-in-place');
+      return lease;
+    },
+    async sign(keyId, { ticket, envelope }, items) {
+      const request = { instance, keyId, ticket, envelope: encodeEnvelope(envelope), items: [...items] };
+      return answered(items, (await call('sign', request)).signatures);
+    },
+    async openRecipients(keyId, { ticket, envelope }, items) {
+      const request = { instance, keyId, ticket, envelope: encodeEnvelope(envelope), items: [...items] };
+      return answered(items, (await call('open-recipient', request)).contentKeys).map((key) => key ?? undefined);
     },
     async close() {
       connection.close();
     },
   };
+}
+
+/** As many answers as items, or the service is not one of ours. */
+function answered<T>(items: readonly unknown[], answers: readonly T[]): readonly T[] {
+  if (answers.length !== items.length) throw fail('key-service-unavailable');
+  return answers;
 }
 
 function recordOf({ keyId, ...rest }: KeyAnswer<'certificates'>['records'][number]): CertificateRecord {

@@ -5,6 +5,7 @@ export { isObject } from './cms/content-info.ts';
 export { type KeyPort, localKeys, type OpenKeyRequest, type SignKeyRequest } from './cms/key-port.ts';
 export { openRecipientInfo } from './cms/open-recipient.ts';
 export type { SharedSecrets } from './cms/shared-secrets.ts';
+export { readSignRequest } from './cms/sign-request.ts';
 export { type SignatureAlgorithm, signOctets } from './cms/signature.ts';
 export type { SignerProblem } from './cms/verify.ts';
 export { SmimeError, type SmimeErrorCode } from './errors.ts';

@@ -25,5 +25,6 @@ export {
   usualExtensions,
 } from './smtp-sink.ts';
 export { connectSmtp, type SmtpMail, type SmtpReplies, type SmtpReply, type SmtpSource } from './smtp-source.ts';
+export { makeSoftHsm, type SoftHsm, softHsmModule } from './soft-hsm.ts';
 export { type TemporaryDirectory, temporaryDirectory } from './temporary-directory.ts';
 export { makeTlsFiles, type TlsTestFiles, type TlsTestOptions } from './tls-files.ts';

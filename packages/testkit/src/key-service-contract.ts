@@ -10,7 +10,9 @@ import {
   type KeyId,
   type KeyService,
   newMessageId,
+  type OpeningItem,
   openBytes,
+  type SigningItem,
   sealBytes,
   signTicket,
   type TenantId,
@@ -19,7 +21,7 @@ import {
   tenantId,
   ticketVerifier,
 } from '@sealpost/core';
-import { parseCertificate } from '@sealpost/smime';
+import { type KeyPort, localKeys, open, parseCertificate, protect } from '@sealpost/smime';
 
 /** One installation with the tenants `alpha` (alpha.test) and `beta` (beta.test). */
 export interface KeyServiceSubject {
@@ -28,6 +30,9 @@ export interface KeyServiceSubject {
   close(): Promise<void> | void;
 }
 
+const mail = Buffer.from(
+  'From: alice@alpha.test\r\nTo: bob@beta.test\r\nSubject: Hello\r\nContent-Type: text/plain\r\n\r\nDear Bob\r\n',
+);
 const alpha = tenantId('alpha');
 const beta = tenantId('beta');
 const denied = (error: unknown): boolean => codeOf(error) === 'key-denied';
@@ -156,6 +161,90 @@ export function keyServiceContract(name: string, make: () => Promise<KeyServiceS
     const toAlice = { direction: 'inbound', from: 'x@y.test', to: 'alice@alpha.test' } as const;
     await assert.rejects(worker.lease(carol, ticketFor(signer, toAlice)), denied);
     await assert.rejects(worker.lease(carol, ticketFor(signer, { tenant: beta, from: 'carol@alpha.test' })), denied);
+  });
+
+  test(`${name}: a key signs where it is, complete signed attributes only`, async () => {
+    const keyId = await keyOf(alpha, 'alice@alpha.test', 'signing');
+    const record = (await worker.certificates(alpha, 'alice@alpha.test')).find((each) => each.keyId === keyId);
+    const certificate = parseCertificate(record?.certificate ?? Buffer.alloc(0));
+    const justification = ticketFor(await ingress.ticketSigner());
+    const asked: SigningItem[] = [];
+    const keys: KeyPort = {
+      async sign({ algorithm, signedAttributes }) {
+        const item = { certificate: certificate.fingerprint, ...algorithm, signedAttributes };
+        asked.push(item);
+        const [signature] = await worker.sign(keyId, justification, [item]);
+        return signature ?? assert.fail('no signature');
+      },
+      openRecipient: () => undefined,
+    };
+    const made = await protect(mail, { keys, sign: { certificate }, now: new Date() });
+    const trust = (await worker.trustAnchors(alpha)).map((der) => parseCertificate(der));
+    const read = await open(made, { keys: localKeys([]), recipients: [], trust, at: new Date() });
+    assert.ok(read.kind === 'opened' && read.verdict.verified);
+
+    const [item] = asked;
+    assert.ok(item);
+    assert.equal((await worker.sign(keyId, justification, [item, item])).length, 2);
+    const changes: readonly Partial<SigningItem>[] = [
+      { signedAttributes: item.signedAttributes.subarray(0, -1) },
+      { signedAttributes: certificate.der },
+      { signedAttributes: Buffer.alloc(32, 7) },
+      { digest: 'sha512' },
+      { scheme: 'ed25519' },
+      { certificate: '0'.repeat(64) as SigningItem['certificate'] },
+    ];
+    for (const change of changes) {
+      await assert.rejects(worker.sign(keyId, justification, [item, { ...item, ...change }]), denied);
+    }
+  });
+
+  test(`${name}: a key opens RecipientInfos where it is, and says no more than that one does not open`, async () => {
+    const keyId = await keyOf(beta, 'bob@beta.test', 'decryption');
+    const record = (await worker.certificates(beta, 'bob@beta.test')).find((each) => each.keyId === keyId);
+    const certificate = parseCertificate(record?.certificate ?? Buffer.alloc(0));
+    const inbound = { tenant: beta, direction: 'inbound', from: 'x@y.test', to: 'bob@beta.test' } as const;
+    const justification = ticketFor(await ingress.ticketSigner(), inbound);
+    const encrypt = { recipients: [certificate] };
+    const made = await protect(mail, { keys: localKeys([]), encrypt, now: new Date() });
+    const asked: OpeningItem[] = [];
+    const keys: KeyPort = {
+      sign: () => assert.fail('nothing is signed'),
+      async openRecipient({ recipientInfo, keyLength }) {
+        asked.push({ recipientInfo, keyLength });
+        return (await worker.openRecipients(keyId, justification, [{ recipientInfo, keyLength }]))[0];
+      },
+    };
+    const read = await open(made, { keys, recipients: [certificate], trust: [], at: new Date() });
+    assert.ok(read.kind === 'opened' && read.message.includes('Dear Bob'));
+
+    const [item] = asked;
+    assert.ok(item);
+    const damaged = Buffer.from(item.recipientInfo);
+    damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
+    const bad = [damaged, item.recipientInfo.subarray(0, -1), Buffer.alloc(0), certificate.der];
+    const items = [item, ...bad.map((recipientInfo) => ({ ...item, recipientInfo })), { ...item, keyLength: 5 }];
+    const [good, ...others] = await worker.openRecipients(keyId, justification, items);
+    assert.equal(good?.length, item.keyLength);
+    assert.deepEqual(others, [undefined, undefined, undefined, undefined, undefined]);
+  });
+
+  test(`${name}: a key is used in place for the same mail as it is lent for, and for no other`, async () => {
+    const signer = await ingress.ticketSigner();
+    const signs = await keyOf(alpha, 'alice@alpha.test', 'signing');
+    const decrypts = await keyOf(beta, 'bob@beta.test', 'decryption');
+    const items = [{ recipientInfo: Buffer.alloc(8), keyLength: 32 }];
+    const toBob = { tenant: beta, direction: 'inbound', from: 'x@y.test', to: 'bob@beta.test' } as const;
+    assert.deepEqual(await worker.openRecipients(decrypts, ticketFor(signer, toBob), items), [undefined]);
+    for (const other of [ingress, egress]) {
+      await assert.rejects(other.openRecipients(decrypts, ticketFor(signer, toBob), items), denied);
+    }
+    await assert.rejects(worker.openRecipients(decrypts, ticketFor(signer), items), denied);
+    await assert.rejects(worker.openRecipients(signs, ticketFor(signer, toBob), items), denied);
+    const toCarol = ticketFor(signer, { ...toBob, to: 'carol@beta.test' });
+    await assert.rejects(worker.openRecipients(decrypts, toCarol, items), denied);
+    const forged = ticketFor(await worker.ticketSigner(), toBob);
+    await assert.rejects(worker.openRecipients(decrypts, forged, items), (error) => codeOf(error) === 'ticket-invalid');
   });
 
   test(`${name}: a ticket that is not genuine, or names another envelope, gives no key`, async () => {

@@ -11,6 +11,7 @@ import {
   formatKeyId,
   isOwnerOf,
   type KeyId,
+  type KeyJustification,
   type KeyLease,
   type KeyService,
   type KeyUse,
@@ -27,7 +28,15 @@ import {
   type TicketSigner,
   ticketVerifier,
 } from '@sealpost/core';
-import { type Certificate, type CertificateProfile, issueCertificate, parseCertificate } from '@sealpost/smime';
+import {
+  type Certificate,
+  type CertificateProfile,
+  issueCertificate,
+  openRecipientInfo,
+  parseCertificate,
+  readSignRequest,
+  signOctets,
+} from '@sealpost/smime';
 
 export interface MemoryKeyService {
   /** What a process of this role sees. */
@@ -56,6 +65,10 @@ export interface MemoryKeyService {
   state: 'open' | 'sealed' | 'away';
   /** Leases given so far. */
   readonly leases: readonly KeyId[];
+  /** Keys that are never lent; a test adds what it wants. */
+  readonly inPlace: Set<KeyId>;
+  /** Calls that used a key in place so far. */
+  readonly uses: readonly KeyId[];
 }
 
 export interface IdentityOptions {
@@ -88,6 +101,8 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
   const privateKeys = new Map<KeyId, KeyObject>();
   const markers = new Map<TenantId, Buffer[]>();
   const leases: KeyId[] = [];
+  const inPlace = new Set<KeyId>();
+  const uses: KeyId[] = [];
 
   const place = (tenant: TenantId, address: string): string => `${tenant} ${normalAddress(address)}`;
 
@@ -141,6 +156,12 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
     return key;
   }
 
+  function certificateOf(keyId: KeyId): Certificate | undefined {
+    const { tenant, identity } = parseKeyId(keyId);
+    const record = certificates.get(place(tenant, identity))?.find((each) => each.keyId === keyId);
+    return record && parseCertificate(record.certificate);
+  }
+
   function ticketSigner(role: ServiceRole, instance: string): TicketSigner {
     const { publicKey, privateKey: key } = generateKeyPairSync('ed25519');
     const certificate = issueCertificate({
@@ -158,6 +179,8 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
   const service: MemoryKeyService = {
     state: 'open',
     leases,
+    inPlace,
+    uses,
     authority,
     privateKey,
     addIdentity: (tenant, address, options = {}) => ({
@@ -182,6 +205,12 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
       const available = (): void => {
         if (service.state === 'sealed') throw fail('key-service-sealed');
         if (service.state === 'away') throw fail('key-service-unavailable');
+      };
+      const justifiedKey = (keyId: KeyId, { ticket, envelope }: KeyJustification): KeyObject => {
+        available();
+        if (role !== 'crypto-worker') throw fail('key-denied');
+        justify(keyId, ticket, envelope);
+        return privateKey(keyId);
       };
       return {
         // From here on to the marker keys: what a stage holds in its own memory for hours.
@@ -209,12 +238,30 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
           available();
           return certificates.get(place(tenant, address)) ?? [];
         },
-        async lease(keyId, { ticket, envelope }): Promise<KeyLease> {
-          available();
-          if (role !== 'crypto-worker') throw fail('key-denied');
-          justify(keyId, ticket, envelope);
+        async lease(keyId, justification): Promise<KeyLease> {
+          const key = justifiedKey(keyId, justification);
+          if (inPlace.has(keyId)) throw fail('key-in-place');
           leases.push(keyId);
-          return { keyId, privateKey: privateKey(keyId), expiresAt: new Date(clock.now().getTime() + leaseLifeMs) };
+          return { keyId, privateKey: key, expiresAt: new Date(clock.now().getTime() + leaseLifeMs) };
+        },
+        async sign(keyId, justification, items) {
+          const key = justifiedKey(keyId, justification);
+          uses.push(keyId);
+          return items.map(({ certificate, signedAttributes, ...algorithm }) => {
+            const holder = certificateOf(keyId);
+            const asked = holder?.fingerprint === certificate && readSignRequest(holder, algorithm, signedAttributes);
+            if (!asked) throw fail('key-denied');
+            return signOctets(key, asked.algorithm, signedAttributes);
+          });
+        },
+        async openRecipients(keyId, justification, items) {
+          const key = justifiedKey(keyId, justification);
+          const holder = certificateOf(keyId);
+          uses.push(keyId);
+          return items.map(({ recipientInfo, keyLength }) => {
+            const opened = holder && openRecipientInfo(key, holder, recipientInfo, keyLength);
+            return opened?.length === keyLength ? opened : undefined;
+          });
         },
         close: async () => {},
       };

@@ -10,6 +10,7 @@ import type { Operation } from './operation.ts';
 import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
+import { openRecipient, sign } from './use-in-place.ts';
 
 export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head' | 'leases'>;
 
@@ -20,6 +21,8 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'spool-private-key': spoolPrivateKey,
   'marker-keys': markerKeys,
   lease,
+  sign,
+  'open-recipient': openRecipient,
   certificates,
   'trust-anchors': trustAnchors,
   'release-ticket': releaseTicket,

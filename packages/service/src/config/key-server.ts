@@ -17,13 +17,50 @@ export const keyServer = z
         kind: z
           .enum(['file', 'passphrase'])
           .default('passphrase')
-          .describe('What opens the store: an operator with a `passphrase` after each start, or a `file`'),
-        file: path()
-          .optional()
-          .describe('The file that opens the store, for `kind: file`; one that `init` has to make is for development'),
+          .describe(
+            'One slot, the older way to write it: a `file` is the same as one in `slots`; `passphrase` opens nothing',
+          ),
+        file: path().optional().describe('The file, for `kind: file`'),
       })
       .refine(({ kind, file }) => kind !== 'file' || file !== undefined, '`kind: file` needs `file`')
       .prefault({}),
+    slots: z
+      .array(
+        z
+          .strictObject({
+            kind: z.enum(['file', 'pkcs11']).describe('A `file` that a secret manager mounts, or a key in a token'),
+            file: path()
+              .optional()
+              .describe('For `kind: file`: holds the secret; one that `init` has to make is for development'),
+            label: z
+              .string()
+              .regex(/^[\x21-\x7e]{1,64}$/, 'must be 1 to 64 printable characters')
+              .optional()
+              .describe('For `kind: pkcs11`: that of an AES or RSA key in the token'),
+          })
+          .refine(({ kind, file }) => (kind === 'file') === (file !== undefined), '`file` belongs to `kind: file`')
+          .refine(
+            ({ kind, label }) => (kind === 'pkcs11') === (label !== undefined),
+            '`label` belongs to `kind: pkcs11`',
+          ),
+      )
+      .max(8)
+      .default([])
+      .describe('What opens the store by itself at each start; without any, people open it'),
+    pkcs11: z
+      .strictObject({
+        module: path().describe("The vendor's PKCS#11 library"),
+        token: z
+          .string()
+          .regex(/^[\x20-\x7e]{1,32}$/, 'must be 1 to 32 printable characters')
+          .describe('Label of the token'),
+        pinFile: path().describe('File that holds the user PIN'),
+        deadlineMs: count(100, 60_000)
+          .default(5_000)
+          .describe('A token that has not answered after this time is given up'),
+      })
+      .optional()
+      .describe('A token that holds keys, or the key of a slot'),
     audit: z
       .strictObject({
         file: path().default('/var/lib/sealpost/audit/audit.log').describe('Append-only audit log'),
@@ -45,6 +82,10 @@ export const keyServer = z
       .default([])
       .describe('SHA-256 of client certificates that are refused before they expire'),
   })
+  .refine(
+    ({ slots, pkcs11 }) => pkcs11 !== undefined || slots.every(({ kind }) => kind !== 'pkcs11'),
+    'a slot of `kind: pkcs11` needs the section `pkcs11`',
+  )
   .prefault({});
 
 export type KeyServerConfig = Section<typeof keyServer>;

@@ -14,7 +14,10 @@ export const keyFaults = {
   'import-password-wrong': [422, 'The password does not open the file'],
   'import-mismatch': [422, 'The private key, the certificate and the address do not belong together'],
   'trust-not-ca': [422, 'The file holds a certificate that is not one of a certification authority'],
+  'hsm-key-missing': [422, 'The token has no such key, or more than one'],
+  'hsm-refused': [422, 'The token does not do this with this key'],
   'too-many-attempts': [429, 'Too many attempts; wait a minute'],
+  'hsm-unavailable': [503, 'The token does not answer; try again later'],
   'audit-tampered': [503, 'The audit log is not the one that this store wrote; the store stays sealed'],
   'store-foreign': [503, 'The service CA on disk is not the one of the store; the store stays sealed'],
 } as const satisfies Record<string, readonly [status: number, text: string]>;

@@ -6,11 +6,13 @@ import { auditOperations } from './audit.ts';
 import { peopleOperations } from './people.ts';
 import { sealOperations } from './seal.ts';
 import { stageOperations } from './stages.ts';
+import { useOperations } from './use.ts';
 
 /** Operation → what it takes and what it answers. Requests refuse unknown fields; answers may grow. */
 export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
+  ...useOperations,
   ...peopleOperations,
   ...auditOperations,
 } as const;

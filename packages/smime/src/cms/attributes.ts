@@ -21,6 +21,8 @@ import { ATTRIBUTE } from './oids.ts';
 import { type SignatureAlgorithm, sameAlgorithm, writeSignatureAlgorithm } from './signature.ts';
 import { type Attribute, readAlgorithm, type SignerInfo } from './signed-data.ts';
 
+type SignerAlgorithms = Pick<SignerInfo, 'digestAlgorithm' | 'signatureAlgorithm'>;
+
 export interface SignedFacts {
   readonly messageDigest: Buffer;
   readonly signingTime: Date | undefined;
@@ -33,7 +35,7 @@ export interface SignedFacts {
  * repeated, or when one contradicts the signer: each was an attack or a forgery somewhere.
  */
 export function readSignedFacts(
-  signer: SignerInfo,
+  signer: SignerAlgorithms,
   attributes: readonly Attribute[],
   contentType: string,
 ): SignedFacts | undefined {
@@ -69,7 +71,7 @@ function readSigningTime(node: BerNode | undefined): Date | null {
 }
 
 /** CMSAlgorithmProtection (RFC 6211 §3), when present, must repeat the signer's own identifiers. */
-function protectionHolds(signer: SignerInfo, attributes: readonly Attribute[]): boolean {
+function protectionHolds(signer: SignerAlgorithms, attributes: readonly Attribute[]): boolean {
   if (!attributes.some((attribute) => attribute.oid === ATTRIBUTE.algorithmProtection)) return true;
   const node = only(attributes, ATTRIBUTE.algorithmProtection);
   if (node === undefined) return false;

@@ -116,7 +116,7 @@ export function readAlgorithm(node: DerNode): AlgorithmId {
   return { oid, parameters: cursor.done ? undefined : cursor.next(), bytes: node.bytes };
 }
 
-function readSignedAttributes(node: BerNode): SignedAttributes {
+export function readSignedAttributes(node: BerNode): SignedAttributes {
   if (node.content.length > MAX_ATTRIBUTES_BYTES) throw new SmimeError('limit-exceeded');
   const children = berChildren(node, MAX_ATTRIBUTES);
   const list = children.map((child) => {
