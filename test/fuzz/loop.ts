@@ -27,6 +27,7 @@ const current = Buffer.from(order.input);
 const coverage = new Coverage();
 coverage.start();
 const { target } = (await import(`./targets/${order.target}.ts`)) as { target: Target };
+const { fillCaches } = await import('./fill-caches.ts');
 
 const random = new Random(order.seed);
 const corpus: Buffer[] = [];
@@ -113,6 +114,7 @@ async function replay(input: Uint8Array): Promise<void> {
 }
 
 async function fuzz(): Promise<void> {
+  fillCaches();
   for (const seed of target.seeds) {
     keep(seed);
     await execute(seed);

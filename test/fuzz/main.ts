@@ -60,7 +60,7 @@ function line({ executions, perSecond, corpus, coverage: { all }, memory: { samp
 
 function finish(report: Report): void {
   const { flat, growth, rssGrowth, samples } = report.memory;
-  const ok = report.findings.length === 0 && (flat || values.replay !== undefined);
+  const ok = report.findings.length === 0 && flat !== 'no';
   if (values.json)
     process.stdout.write(`${JSON.stringify({ name: 'fuzz', ok, ...report, saved })}
 `);
@@ -82,7 +82,7 @@ function finish(report: Report): void {
 `);
     }
     process.stdout.write(
-      `memory flat: ${flat ? 'yes' : 'no'} (in the last two thirds ${mebibytes(growth)}, resident ${mebibytes(rssGrowth)})
+      `memory flat: ${flat} (in the last two thirds ${mebibytes(growth)}, resident ${mebibytes(rssGrowth)})
 `,
     );
   }

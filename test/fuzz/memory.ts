@@ -18,7 +18,7 @@ export interface MemorySample {
 }
 
 export interface MemoryVerdict {
-  readonly flat: boolean;
+  readonly flat: 'yes' | 'no' | 'not judged';
   /** Growth of heap + external − corpus over the last two thirds of the run, by the line that fits the samples best. */
   readonly growth: number;
   /** The same of the resident set. */
@@ -31,8 +31,8 @@ const MAX_GROWTH = 2 * 1024 * 1024;
 /** Wider: code, V8's young generation and the allocator's holes are in it. A leak of one key object an execution shows. */
 const MAX_RSS_GROWTH = 32 * 1024 * 1024;
 
-/** Below this many samples a line says nothing. */
-const MIN_SAMPLES = 4;
+/** In a shorter run code is still being compiled, and a slow leak hides behind that. */
+const MIN_SECONDS = 600;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -49,14 +49,14 @@ export async function sampleMemory(
   return { ...facts, heapUsed, external, rss };
 }
 
-/** The first third is for caches to fill and for code to be compiled; too few samples are not flat. */
+/** The first third is for code to be compiled and for what V8 learns about it. */
 export function judgeMemory(samples: readonly MemorySample[]): MemoryVerdict {
   const end = samples.at(-1)?.seconds ?? 0;
   const late = samples.filter(({ seconds }) => seconds >= end / 3);
   const growth = growthOf(late, ({ heapUsed, external, corpusBytes }) => heapUsed + external - corpusBytes);
   const rssGrowth = growthOf(late, ({ rss }) => rss);
-  const flat = late.length >= MIN_SAMPLES && growth < MAX_GROWTH && rssGrowth < MAX_RSS_GROWTH;
-  return { flat, growth, rssGrowth };
+  const isFlat = growth < MAX_GROWTH && rssGrowth < MAX_RSS_GROWTH;
+  return { flat: end < MIN_SECONDS ? 'not judged' : isFlat ? 'yes' : 'no', growth, rssGrowth };
 }
 
 /** Slope of the least squares line × length of time. */
