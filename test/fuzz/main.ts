@@ -122,7 +122,7 @@ worker.on('message', (message: Message) => {
   if (message.kind === 'finding') save(message.finding);
   else if (message.kind === 'progress') process.stderr.write(`${line(message.report)}\n`);
   else {
-    writeFileSync(new URL(`${target}-slowest`, directory), message.slowest);
+    if (order.seconds > 0) writeFileSync(new URL(`${target}-slowest`, directory), message.slowest);
     finish(message.report);
   }
 });
