@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { metrics } from '@sealpost/service';
 import { renderErrors } from '../scripts/error-table.ts';
 import { renderMetrics } from '../scripts/metric-table.ts';
+import { withPermissions } from '../scripts/permission-table.ts';
 
 const page = (name: string): string => readFileSync(join(import.meta.dirname, '../docs', name), 'utf8');
 
@@ -16,6 +17,12 @@ test('docs/errors.md is the error table (npm run docs writes it)', () => {
 
 test('docs/metrics.md is the metric table (npm run docs writes it)', () => {
   assert.equal(page('metrics.md'), renderMetrics());
+});
+
+test('docs/key-management.md has the table of permissions (npm run docs writes it)', () => {
+  const text = page('key-management.md');
+  assert.match(text, /^\| operation \| ingress /m);
+  assert.equal(text, withPermissions(text));
 });
 
 test('every metric of the table is recorded somewhere', () => {

@@ -14,13 +14,21 @@ export const defaultDirectory = join(projectRoot, '.sealpost');
 export interface InstallationOptions {
   readonly dir?: string;
   readonly config?: string;
+  /** Path of a person's credential without `.crt` and `.key`. */
+  readonly as?: string;
+  readonly asPassphraseFile?: string;
 }
 
-/** Adds the two options, and `--json`, to a command. */
+/** Adds these options, and `--json`, to a command. */
 export function withInstallation(command: Command): Command {
   return command
     .option('--dir <dir>', 'state directory of an installation that `sealpost up` runs')
     .option('--config <file>', 'configuration file of an installation')
+    .option(
+      '--as <path>',
+      "whose credential is shown to the key service: PATH.crt and PATH.key; by default the operator's",
+    )
+    .option('--as-passphrase-file <file>', 'file that holds the passphrase of PATH.key')
     .option('--json', 'print one JSON value');
 }
 

@@ -1,7 +1,15 @@
 // The queue as an operator sees it: how the stages stand, and the quarantine.
 
 import type { Log, Quarantine, StageStatus } from '@sealpost/core';
-import { connectRedis, cryptoStage, deliveryStage, openBlobs, redisQuarantine } from '@sealpost/queue';
+import {
+  connectRedis,
+  cryptoStage,
+  deliveryStage,
+  type Ledger,
+  openBlobs,
+  redisLedger,
+  redisQuarantine,
+} from '@sealpost/queue';
 import type { Installation } from '@sealpost/service';
 
 /** A person waits at the terminal. */
@@ -12,6 +20,7 @@ const silent: Log = { event: () => undefined };
 export interface OperatorQueue {
   status(): Promise<readonly StageStatus[]>;
   readonly quarantine: Quarantine;
+  readonly ledger: Ledger;
   close(): Promise<void>;
 }
 
@@ -23,6 +32,7 @@ export async function openOperatorQueue({ redis, blobs }: Installation): Promise
   return {
     status: () => Promise.all(stages.map((stage) => stage.status(new Date()))),
     quarantine: redisQuarantine(link, store),
+    ledger: redisLedger(link),
     async close() {
       await store.close();
       await link.close();

@@ -1,6 +1,6 @@
 // Puts the ingress together: key service, queue and blob store behind the listeners.
 
-import { connectRedis, cryptoStage, openBlobs, redisState } from '@sealpost/queue';
+import { connectRedis, cryptoStage, openBlobs, redisLedger, redisState } from '@sealpost/queue';
 import { connectKeyService, type ServiceContext, showStages } from '@sealpost/service';
 import { openIngress, type RunningIngress } from './open-ingress.ts';
 
@@ -12,6 +12,16 @@ export async function start(context: ServiceContext): Promise<RunningIngress> {
   const next = cryptoStage(redis);
   const publisher = next.publisher();
   showStages(telemetry, clock, next);
+  const tenants = config.tenants.map(({ id }): string => id);
+  telemetry.gauge('sealpost_ledger_missing', async () => {
+    const missing = await redisLedger(redis).missing(clock.now());
+    // The entry's own word for a tenant is never a label: whoever writes to Redis could make series without end.
+    const named = missing.map(({ tenant }) => (tenants.includes(tenant) ? tenant : 'none'));
+    return [...tenants, 'none'].map((tenant) => ({
+      value: named.filter((each) => each === tenant).length,
+      labels: { tenant },
+    }));
+  });
   telemetry.gauge('sealpost_redis_memory_bytes', async () => {
     const { usedBytes, limitBytes } = await redisState(redis);
     return [

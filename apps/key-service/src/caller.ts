@@ -4,7 +4,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { ClientRole } from './authority/service-authority.ts';
+import { type ClientRole, isPersonRole } from './authority/service-authority.ts';
 
 export interface Caller {
   readonly role: ClientRole;
@@ -47,6 +47,6 @@ function nameOf({ subjectAltName }: X509Certificate): { role: ClientRole; name: 
   const [, kind, role, name] =
     /^URI:sealpost:\/\/(service|person)\/([a-z-]+)\/([A-Za-z0-9._-]{1,128})$/.exec(subjectAltName ?? '') ?? [];
   if (!role || !name) return undefined;
-  if (kind === 'person') return role === 'operator' ? { role, name } : undefined;
+  if (kind === 'person') return isPersonRole(role) ? { role, name } : undefined;
   return services.includes(role) ? { role: role as ClientRole, name } : undefined;
 }

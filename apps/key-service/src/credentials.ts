@@ -13,7 +13,7 @@ import { type ClientRole, issueClientCertificate, issueServerCertificate } from 
 
 const clients: readonly ClientRole[] = ['ingress', 'crypto-worker', 'egress', 'operator'];
 /** The name in the certificates that `init` makes; an installation may issue further ones under other names. */
-const firstName = 'default';
+export const firstName = 'default';
 
 /** Fills the directory; returns the names of what was made. Throws SetupError. */
 export function fillCredentials(config: Installation, ca: Authority): string[] {

@@ -7,6 +7,7 @@ import { type Log, SetupError } from '@sealpost/core';
 import { ConfigError, type Installation, loadConfig } from '@sealpost/service';
 import { fillCredentials } from './credentials.ts';
 import { openKeeper } from './keeper.ts';
+import { beginPolicy } from './policy/begin.ts';
 import { openDatabase, storeExists } from './store/database.ts';
 import { newStoreId, readOuter, writeOuter } from './store/outer.ts';
 import { using } from './vault/box.ts';
@@ -59,6 +60,7 @@ async function initialise(config: Installation, options: Choices): Promise<strin
   try {
     await keeper.unseal(slot.kind, secret.bytes);
     said.push(...fillCredentials(config, keeper.store().serviceAuthority).map((file) => `made ${file}`));
+    said.push(...(await beginPolicy(config, keeper)));
   } finally {
     await keeper.close();
     secret.bytes.fill(0);

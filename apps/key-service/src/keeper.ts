@@ -31,6 +31,8 @@ import { openSlot, type SlotKind } from './vault/slots.ts';
 
 /** How often a checkpoint is written and the log's head kept in the store: what is cut off before it is found at the next opening. */
 const headIntervalMs = 10_000;
+/** How often is looked for workers that keep a lease which was called back. */
+const lateIntervalMs = 1_000;
 /** Passphrases tried in a minute, by whomever: each costs Argon2id, and guessing must stay hopeless. */
 const maxAttempts = 10;
 const attemptWindowMs = 60_000;
@@ -47,7 +49,7 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
-  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`. */
+  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
   /** Says why a slot that should open by itself did not. */
   slotFailed(): void;
@@ -90,18 +92,31 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
   let attempts: number[] = [];
   let opening: Promise<void> | undefined;
   const clientHeads = openClientHeads();
+  /** Revocations and workers that are late with them, once on record. */
+  const told = new Set<string>();
   /** While the store is open. */
   let signer: HeadSigner | undefined;
   let memory: LogMemory | undefined;
 
-  const timer = setInterval(() => void mark(), headIntervalMs);
-  timer.unref();
+  const timers = [setInterval(() => void mark(), headIntervalMs), setInterval(() => void tellLate(), lateIntervalMs)];
+  for (const timer of timers) timer.unref();
 
   /** Signs what the log holds and keeps its head in the store, if it moved. A log that fails says so by itself. */
   async function mark(): Promise<void> {
     if (!open || !journal || journal.head().head.hash === memory?.head?.hash) return;
     await journal.checkpoint(clock.now()).catch(() => undefined);
     saveHead();
+  }
+
+  /** Workers that keep leases which were called back are cut off by then; somebody should look. A log that fails says so by itself. */
+  async function tellLate(): Promise<void> {
+    for (const { id, holder } of open?.leases.revocations.late(clock.now()) ?? []) {
+      const { client: certificate, instance } = holder;
+      if (told.has(`${id} ${instance}`)) continue;
+      told.add(`${id} ${instance}`);
+      log.event('lease.kept', { source: instance });
+      await event('worker-cut-off', { instance, certificate, result: 'ok' }).catch(() => undefined);
+    }
   }
 
   function saveHead(): void {
@@ -137,6 +152,10 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     if (trusted && !opened.serviceAuthority.certificate.der.equals(trusted)) {
       reason = 'store-foreign';
       throw new KeyFault('store-foreign');
+    }
+    if (trusted && opened.policies.isMissing()) {
+      reason = 'policy-missing';
+      throw new KeyFault('policy-missing');
     }
     const key = findAuditKey(opened.keys) ?? (await recordedAuditKey(opened));
     const known = recallLog(opened.records);
@@ -272,7 +291,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     },
     seal: () => seal(),
     async close() {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       await mark();
       open?.forget();
       open = undefined;
@@ -286,6 +305,7 @@ function limitsOf({ keyServer, queue }: Installation): KeyLimits {
   return {
     leaseMs: keyServer.leases.seconds * 1000,
     leasesPerClient: keyServer.leases.perClient,
+    acknowledgeMs: keyServer.leases.acknowledgeSeconds * 1000,
     ticketLifeMs: ticketLifeMs(queue),
   };
 }

@@ -1,43 +1,85 @@
-// Live leases, counted per client certificate: a worker that was taken over must not empty the store at wire speed. The name
-// that a process gives itself proves nothing, so workers that share a certificate share its cap.
+// Live leases: who holds which key until when. A worker that was taken over must not empty the store at wire speed, so they are
+// counted per client certificate; the name that a process gives itself proves nothing. And they can be called back: revocations.ts.
 
 import { fail } from '@sealpost/core';
+import { type Holder, processOf, type Revocations, type RevokedLeases } from './revocations.ts';
+
+interface Lease extends Holder {
+  readonly keyId: string;
+  readonly until: Date;
+}
+
+/** What a process holds, in numbers. */
+interface HeldLeases extends Holder {
+  readonly leases: number;
+}
 
 export interface Leases {
   /** Counts a lease until it ends. Error: `lease-overloaded`. */
-  take(client: string, until: Date, now: Date): void;
+  take(lease: Lease, now: Date): void;
   /** How many live. */
   live(now: Date): number;
+  held(now: Date): HeldLeases[];
+  /** Calls leases back: of a key, or all of a worker. Returns the processes that hold one and have to say that it is gone. */
+  revoke(what: RevokedLeases, now: Date): Holder[];
+  /** A process says that it holds none any more. */
+  giveBack(holder: Holder): void;
+  readonly revocations: Revocations;
 }
 
-export function openLeases(perClient: number): Leases {
-  const ends = new Map<string, Ends>();
+/** `perClient`: the cap that holds now. */
+export function openLeases(perClient: () => number, revocations: Revocations): Leases {
+  const byClient = new Map<string, Lease[]>();
+
+  /** Those that have not ended; the others are forgotten. */
+  function liveOf(client: string, now: Date): Lease[] {
+    const own = byClient.get(client) ?? [];
+    // All live about equally long, so the oldest ends first.
+    const ended = own.findIndex(({ until }) => until > now);
+    if (ended < 0) byClient.delete(client);
+    else if (ended > 0) own.splice(0, ended);
+    return ended < 0 ? [] : own;
+  }
+
+  const all = (now: Date): Lease[] => [...byClient.keys()].flatMap((client) => liveOf(client, now));
+
   return {
-    take(client, until, now) {
-      const own = ends.get(client) ?? new Ends();
-      if (own.live(now.getTime()) >= perClient) throw fail('lease-overloaded');
-      own.add(until.getTime());
-      ends.set(client, own);
+    revocations,
+    take(lease, now) {
+      const own = liveOf(lease.client, now);
+      if (own.length >= perClient()) throw fail('lease-overloaded');
+      own.push(lease);
+      byClient.set(lease.client, own);
     },
-    live: (now) => [...ends.values()].reduce((sum, own) => sum + own.live(now.getTime()), 0),
+    live: (now) => all(now).length,
+    held: (now) =>
+      [...Map.groupBy(all(now), processOf)].flatMap(([, leases]) => {
+        const [first] = leases;
+        return first
+          ? [{ client: first.client, name: first.name, instance: first.instance, leases: leases.length }]
+          : [];
+      }),
+    revoke(what, now) {
+      const hit = all(now).filter(
+        (lease) => (what.keyId ?? lease.keyId) === lease.keyId && revocations.concerns(what, lease),
+      );
+      for (const [client, own] of byClient) {
+        byClient.set(
+          client,
+          own.filter((lease) => !hit.includes(lease)),
+        );
+      }
+      const holders = [...new Map(hit.map((lease) => [processOf(lease), lease])).values()];
+      revocations.add(what, holders, now);
+      return holders;
+    },
+    giveBack(holder) {
+      const own = byClient.get(holder.client) ?? [];
+      byClient.set(
+        holder.client,
+        own.filter(({ instance }) => instance !== holder.instance),
+      );
+      revocations.acknowledge(holder);
+    },
   };
-}
-
-/** Ends in the order of taking: all leases live equally long, so the oldest ends first. */
-class Ends {
-  #times: number[] = [];
-  #from = 0;
-
-  add(time: number): void {
-    this.#times.push(time);
-  }
-
-  live(now: number): number {
-    while (this.#from < this.#times.length && (this.#times[this.#from] ?? 0) <= now) this.#from++;
-    if (this.#from > 1_024) {
-      this.#times = this.#times.slice(this.#from);
-      this.#from = 0;
-    }
-    return this.#times.length - this.#from;
-  }
 }

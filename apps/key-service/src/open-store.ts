@@ -10,10 +10,15 @@ import {
   type TicketVerifier,
   ticketVerifier,
 } from '@sealpost/core';
+import { openRequests, type Requests } from './acts/requests.ts';
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
 import type { Hsm } from './hsm/hsm.ts';
 import { type Leases, openLeases } from './leases.ts';
+import { type Factors, openFactors } from './people/factors.ts';
+import { openPeople, type People } from './people/register.ts';
+import { openPolicy, type Policy, type PolicyStore } from './policy/policy.ts';
+import { openRevocations } from './revocations.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
 import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
 import type { OuterStore } from './store/outer.ts';
@@ -25,6 +30,8 @@ import { type Keks, openKeks } from './vault/keks.ts';
 export interface KeyLimits {
   readonly leaseMs: number;
   readonly leasesPerClient: number;
+  /** A worker that does not say in this time that a lease called back is gone gets no more. */
+  readonly acknowledgeMs: number;
   /** Longest time that mail may be here; older tickets prove nothing. */
   readonly ticketLifeMs: number;
 }
@@ -43,6 +50,15 @@ export interface OpenStore extends StoreParts {
   readonly serviceAuthority: Authority;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
+  /** Once opened by the development slot. */
+  readonly development: boolean;
+  /** What holds now; ask each time. Fault: `policy-missing`. */
+  policy(): Policy;
+  readonly policies: PolicyStore;
+  readonly people: People;
+  readonly factors: Factors;
+  /** Under dual control. */
+  readonly requests: Requests;
   /** Whether a user's key may be lent, or is used in place only. */
   useOf(key: StoredKey): 'lease' | 'in-place';
   /** The service's own ticket key, for releases; certified anew when it is asked for. */
@@ -64,22 +80,32 @@ export async function openStore(
 ): Promise<OpenStore> {
   const keks = openKeks(root, outer.keks, outer.id);
   try {
-    return await assemble(database, keks, parts);
+    return await assemble(database, outer, keks, parts);
   } catch (error) {
     keks.forget();
     throw error;
   }
 }
 
-async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): Promise<OpenStore> {
+async function assemble(
+  database: DatabaseSync,
+  { development }: OuterStore,
+  keks: Keks,
+  parts: StoreParts,
+): Promise<OpenStore> {
   const { limits, now } = parts;
   const records = openRecords(sqliteRows(database), keks);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });
+  const policies = openPolicy(records);
+  const policy = policies.now;
   const authorities = [serviceAuthority.certificate.der];
   const auditAddress = (address: string): string =>
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
+  // The policy tightens what the configuration allows.
+  const cap = (): number => Math.min(limits.leasesPerClient, policy().leasesPerClient);
+  const leases = openLeases(cap, openRevocations(records, limits));
 
   return {
     ...parts,
@@ -87,9 +113,15 @@ async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): 
     keys,
     certificates,
     serviceAuthority,
-    leases: openLeases(limits.leasesPerClient),
+    leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
-    useOf: () => 'lease',
+    development,
+    policy,
+    policies,
+    people: openPeople(records),
+    factors: openFactors(records, policy),
+    requests: openRequests(records),
+    useOf: ({ name }) => policy().useOf(name.use),
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');
       const key = createPublicKey(privateKey);
@@ -103,6 +135,9 @@ async function assemble(database: DatabaseSync, keks: Keks, parts: StoreParts): 
       const identity = name.identity.includes('@') ? auditAddress(name.identity) : name.identity;
       return formatKeyId({ ...name, identity });
     },
-    forget: keks.forget,
+    forget() {
+      leases.revocations.release();
+      keks.forget();
+    },
   };
 }

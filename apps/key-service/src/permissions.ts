@@ -3,14 +3,19 @@
 
 import type { KeyOperation } from '@sealpost/service';
 import type { ClientRole } from './authority/service-authority.ts';
+import type { Duty } from './policy/policy.ts';
+
+const people = ['operator', 'key-admin', 'custodian', 'auditor'] as const;
+/** Everybody but those who only read. */
+const acting = ['operator', 'key-admin', 'custodian'] as const;
 
 export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> = {
-  status: ['ingress', 'crypto-worker', 'egress', 'operator'],
-  unseal: ['operator'],
-  seal: ['operator'],
+  status: ['ingress', 'crypto-worker', 'egress', ...people],
+  unseal: acting,
+  seal: acting,
 
   'ticket-certificate': ['ingress', 'crypto-worker', 'egress'],
-  authorities: ['ingress', 'crypto-worker', 'egress', 'operator'],
+  authorities: ['ingress', 'crypto-worker', 'egress', ...people],
   'spool-public-key': ['ingress', 'crypto-worker', 'egress'],
   // Each of its own stage only: see operations/spool.ts.
   'spool-private-key': ['crypto-worker', 'egress'],
@@ -18,23 +23,69 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   lease: ['crypto-worker'],
   sign: ['crypto-worker'],
   'open-recipient': ['crypto-worker'],
+  revocations: ['crypto-worker'],
+  'revocation-acknowledge': ['crypto-worker'],
+  'lease-return': ['crypto-worker'],
+  'lease-revoke': ['key-admin'],
+  'lease-list': ['operator', 'key-admin', 'auditor'],
   leases: ['crypto-worker'],
 
-  certificates: ['crypto-worker', 'operator'],
-  'trust-anchors': ['crypto-worker', 'operator'],
+  certificates: ['crypto-worker', 'operator', 'key-admin'],
+  'trust-anchors': ['crypto-worker', 'operator', 'key-admin'],
 
   'release-ticket': ['operator'],
-  'identity-add': ['operator'],
-  'identity-list': ['operator'],
-  'identity-show': ['operator'],
-  import: ['operator'],
+  'identity-add': ['operator', 'key-admin'],
+  'identity-list': ['operator', 'key-admin', 'auditor'],
+  'identity-show': ['operator', 'key-admin'],
+  import: ['key-admin'],
   'trust-add': ['operator'],
-  'trust-list': ['operator'],
+  'trust-list': ['operator', 'key-admin', 'auditor'],
 
-  'audit-head': ['operator'],
-  'audit-address': ['operator'],
+  'audit-head': people,
+  'audit-address': ['auditor'],
+
+  'policy-show': people,
+  'people-list': people,
+  'people-enrol': people,
+  'people-confirm': people,
+  'people-present': people,
+  // Which act each role may request is the act's own table; whom the policy lets approve it, the policy's.
+  'act-request': acting,
+  'act-list': people,
+  'act-show': people,
+  'act-approve': ['key-admin', 'custodian'],
+  'act-refuse': acting,
+  'act-execute': acting,
 };
 
-export function isPermitted(operation: KeyOperation, role: ClientRole): boolean {
-  return permissions[operation].includes(role);
-}
+/** Operations that the policy's duties narrow further. */
+export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
+  'identity-add': 'create',
+  import: 'create',
+};
+
+/**
+ * What people may do without having shown a code: read, set up their factor, and what must work in an emergency (unsealing takes a
+ * secret of its own, sealing and refusing only ever close). An approval takes a code of its own.
+ */
+export const withoutCode: readonly KeyOperation[] = [
+  'status',
+  'unseal',
+  'seal',
+  'authorities',
+  'certificates',
+  'trust-anchors',
+  'identity-list',
+  'identity-show',
+  'trust-list',
+  'audit-head',
+  'policy-show',
+  'people-list',
+  'people-enrol',
+  'people-confirm',
+  'people-present',
+  'act-list',
+  'act-show',
+  'act-approve',
+  'act-refuse',
+];

@@ -17,11 +17,11 @@ import {
   type TlsIdentity,
 } from '@sealpost/service';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { refusal } from './admission.ts';
 import { type Caller, callerOf } from './caller.ts';
 import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
 import type { AuditSubject } from './operations/operation.ts';
-import { isPermitted } from './permissions.ts';
 import { passphraseBytes } from './vault/slots.ts';
 
 /** An import of 512 KiB and a lease's envelope of 768 KiB, in base64. */
@@ -80,16 +80,18 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       // Before the body: a stranger's bytes are not parsed.
       onRequest: async (request, reply) => {
         const caller = callerOf(request.raw.socket, clock.now(), config.keyServer.refusedClients);
-        if (caller && isPermitted(operation, caller.role)) {
+        const refused = caller ? refusal(operation, caller, doorNow()) : 'forbidden';
+        if (caller && refused === undefined) {
           callers.set(request, caller);
           const seen = request.headers[headHeader];
           if (typeof seen === 'string') await keeper.hear(caller.fingerprint, seen);
           return;
         }
-        options.onDenied(caller, 'forbidden');
+        const code = refused ?? 'forbidden';
+        options.onDenied(caller, code);
         telemetry.count('sealpost_key_calls_total', { role: caller?.role ?? 'none', operation, outcome: 'denied' });
-        await auditDenial(operation, caller);
-        return answerFault(reply, new KeyFault('forbidden'));
+        await auditDenial(operation, caller, code);
+        return answerFault(reply, new KeyFault(code));
       },
       handler: async (request) => {
         const caller = callers.get(request);
@@ -101,6 +103,11 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     });
   }
   return server as unknown as FastifyInstance;
+
+  function doorNow() {
+    const { sealed, development } = keeper.status();
+    return { store: sealed ? undefined : keeper.store(), development, now: clock.now() };
+  }
 
   async function counted<T>(
     operation: KeyOperation,
@@ -175,14 +182,14 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   async function onStore<O extends StoreOperation>(operation: O, request: KeyRequest<O>, caller: Caller) {
     const store = keeper.store();
     const { subject, run } = operations[operation];
-    const { tenants } = config;
+    const { tenants, installation } = config;
     const now = clock.now();
-    if (!subject) return await run(request, { caller, store, tenants, now, note: () => undefined });
+    if (!subject) return await run(request, { caller, store, tenants, installation, now, note: () => undefined });
     return await audited(
       operation,
       caller,
       () => subject(request, store),
-      async (note) => run(request, { caller, store, tenants, now, note }),
+      async (note) => run(request, { caller, store, tenants, installation, now, note }),
     );
   }
 
@@ -227,8 +234,8 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   }
 
   /** A refusal needs no record to be one, so a log that fails does not stop it. */
-  async function auditDenial(operation: string, caller: Caller | undefined): Promise<void> {
-    const entry = { at: clock.now(), kind: 'event', operation, request: randomUUID(), result: 'forbidden' } as const;
+  async function auditDenial(operation: string, caller: Caller | undefined, result: string): Promise<void> {
+    const entry = { at: clock.now(), kind: 'event', operation, request: randomUUID(), result } as const;
     const actor = caller ? actorOf(caller) : { role: 'none', name: 'unknown' };
     try {
       await keeper.journal().append({ ...entry, actor });
@@ -265,6 +272,11 @@ const denials: readonly string[] = [
   'ticket-invalid',
   'envelope-mismatch',
   'passphrase-wrong',
+  'approval-own',
+  'approval-role',
+  'approval-invalid',
+  'code-wrong',
+  'code-locked',
 ];
 
 /** HTTP status of the pipeline's codes; a client goes by the code. */

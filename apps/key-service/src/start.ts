@@ -26,6 +26,9 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   await openByFile();
   telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
   telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
+  telemetry.gauge('sealpost_key_leases_kept', () =>
+    keeper.status().sealed ? 0 : keeper.store().leases.revocations.late(clock.now()).length,
+  );
   telemetry.gauge('sealpost_audit_failing', () => (isAuditFailing() ? 1 : 0));
   const ages = certificateAges(config.tenants.map(({ id }) => id));
   telemetry.gauge('sealpost_certificates', () => (keeper.status().sealed ? [] : ages(keeper.store(), clock.now())));
@@ -45,7 +48,10 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     isReady: () => !keeper.status().sealed && !isAuditFailing(),
     isLive: () => true,
     async stop() {
-      await server.close();
+      const closed = server.close();
+      // Requests that workers keep open would hold up the end.
+      if (!keeper.status().sealed) keeper.store().leases.revocations.release();
+      await closed;
       await keeper.close();
       await hsm?.close();
     },

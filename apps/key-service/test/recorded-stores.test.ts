@@ -21,7 +21,7 @@ interface Holds {
 }
 
 const recorded = join(import.meta.dirname, 'recorded');
-const limits = { leaseMs: 60_000, leasesPerClient: 10, ticketLifeMs: 60_000 };
+const limits = { leaseMs: 60_000, acknowledgeMs: 10_000, leasesPerClient: 10, ticketLifeMs: 60_000 };
 
 for (const name of readdirSync(recorded)) {
   test(`${name}: every key opens to its own public key, certificates are there, and it opens again`, async () => {

@@ -27,6 +27,8 @@ import {
   openKeyConnection,
 } from '@sealpost/service';
 import { freePort, type TemporaryDirectory, temporaryDirectory } from '@sealpost/testkit';
+import { firstPolicy } from '../src/policy/first-policy.ts';
+import { withStore } from './people.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 const readyMs = 15_000;
@@ -48,6 +50,7 @@ export interface RunningKeyService extends AsyncDisposable {
 }
 
 export interface Options {
+  /** Either store has the policy of a development store: one operator may do everything. */
   readonly slot?: 'file' | 'passphrase';
   /** Merged into section `keyServer`. */
   readonly keyServer?: Record<string, unknown>;
@@ -100,7 +103,10 @@ async function initialised(options: Options): Promise<TemporaryDirectory> {
   const file = writeConfig(temporary.path, 1, 2, options);
   const made = runInit(file, options.slot === 'passphrase' ? passphrase : undefined);
   if (made.status !== 0) throw new Error(`init failed: ${made.stderr}`);
-  if (options.slot === 'passphrase') writeFileSync(join(temporary.path, 'root'), '');
+  if (options.slot === 'passphrase') {
+    writeFileSync(join(temporary.path, 'root'), '');
+    await withStore(loadConfig(file), Buffer.from(passphrase), (store) => store.policies.replace(firstPolicy(true)));
+  }
   return temporary;
 }
 

@@ -13,7 +13,7 @@ export const delivery = dashboard('delivery', 'delivery', {
     }),
     number({
       title: 'Bounced',
-      about: 'Share of the recipients that were settled in the last hour. Runbook: BounceRateHigh.',
+      about: 'Share of the recipients that were settled in the last hour. Runbook: SealpostBounceRate.',
       unit: 'percentunit',
       queries: {
         bounced:

@@ -19,10 +19,17 @@ export const overview = dashboard('overview', 'overview', {
     }),
     number({
       title: 'Oldest waiting',
-      about: 'Age of the oldest job of either stage that is not done. Runbook: OldestJobLate.',
+      about: 'Age of the oldest job of either stage that is not done. Runbook: SealpostMailLate.',
       unit: 's',
       queries: { oldest: same('', 'sealpost_queue_oldest_seconds') },
       badFrom: 300,
+    }),
+    number({
+      title: 'Missing',
+      about: 'Mail that was accepted, has not come to its end and is not there. Runbook: SealpostLedgerNotZero.',
+      unit: 'short',
+      queries: { missing: 'sum(max by (tenant) (sealpost_ledger_missing))' },
+      badFrom: 1,
     }),
     number({
       title: 'Key store',

@@ -43,6 +43,7 @@ export const events = {
   'key.imported': 'info',
   'key.leased': 'info',
   'key.denied': 'warn',
+  'lease.kept': 'error',
   'certificate.issued': 'info',
   'certificate.imported': 'info',
   'trust.added': 'info',

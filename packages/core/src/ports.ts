@@ -40,6 +40,7 @@ export interface Marks {
 
 export interface QueuedJob {
   readonly id: string;
+  readonly tenant: TenantId;
   readonly trace?: TraceContext;
 }
 

@@ -41,4 +41,6 @@ export interface StageTiming {
   readonly stalledCheckMs: number;
   /** How often failed jobs are looked through. */
   readonly reconcileMs: number;
+  /** How often the ledger is held against the jobs. */
+  readonly ledgerMs: number;
 }

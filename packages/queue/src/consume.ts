@@ -13,7 +13,7 @@ import { type Grip, settler } from './settle-job.ts';
 import { openQueue } from './stage-queue.ts';
 import { keyPrefix, type StageShape, stageKey } from './stage-shape.ts';
 
-const stageTiming: StageTiming = { lockMs: 15_000, stalledCheckMs: 5_000, reconcileMs: 5_000 };
+const stageTiming: StageTiming = { lockMs: 15_000, stalledCheckMs: 5_000, reconcileMs: 5_000, ledgerMs: 60_000 };
 /** Stalls in a row after which a job is taken for one that kills its workers. */
 const maxStalls = 5;
 /** BullMQ waits 15 s after a failed fetch unless told otherwise: too long after an outage. */
@@ -82,7 +82,7 @@ export function consumerOf<Job extends QueuedJob>(
       options.log.event('queue.fault', { error });
     }
   });
-  const reconciling = startReconciling(redis, stage, queue, options, timing.reconcileMs);
+  const reconciling = startReconciling(redis, stage, queue, options, timing);
 
   return {
     idleWithBacklogMs: () => backlog.idleMs(),

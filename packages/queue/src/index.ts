@@ -9,6 +9,7 @@ export { tieredBlobs } from './blobs/tiered-blobs.ts';
 export type { RedisRisk } from './check-redis.ts';
 export { connectRedis, type RedisLink, type RedisSettings } from './connect-redis.ts';
 export type { ConsumeOptions, QueueSettings, StageTiming, TryTimes } from './consume-options.ts';
+export { type Ledger, type MissingJob, redisLedger } from './ledger.ts';
 export { memoryMarks, redisMarks } from './marks.ts';
 export { redisQuarantine } from './quarantine.ts';
 export { type RedisState, redisState } from './redis-state.ts';

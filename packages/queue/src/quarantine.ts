@@ -4,6 +4,7 @@ import { type Quarantine, type QuarantineEntry, type QueuedJob, type StageName, 
 import { Job as BullJob } from 'bullmq';
 import { isBlobId, type SpoolBlobs } from './blobs/spool-blobs.ts';
 import type { RedisLink } from './connect-redis.ts';
+import { redisLedger } from './ledger.ts';
 import { asQueueError } from './queue-error.ts';
 import { asideIndex } from './set-aside.ts';
 import { openQueue } from './stage-queue.ts';
@@ -17,6 +18,7 @@ const endBatch = 100;
 export function redisQuarantine(redis: RedisLink, blobs: SpoolBlobs): Quarantine {
   const { client } = redis;
   const index = asideIndex(redis);
+  const ledger = redisLedger(redis);
 
   async function find(id: string): Promise<QuarantineEntry | undefined> {
     for (const stage of stages) {
@@ -61,6 +63,7 @@ export function redisQuarantine(redis: RedisLink, blobs: SpoolBlobs): Quarantine
     const entry = await index.get(stage, id);
     // The entry first: a job that is put back at this moment keeps its bytes. Bytes left behind by a crash here are swept.
     if (!(await index.end(stage, id, now))) return undefined;
+    await ledger.strike(stage, id);
     for (const name of [id, `plan-${id}`].filter(isBlobId)) await blobs.remove(name);
     return entry;
   }

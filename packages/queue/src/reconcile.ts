@@ -6,8 +6,9 @@ import { Job as BullJob, type Queue } from 'bullmq';
 import { sweepBlobs } from './blobs/sweep-blobs.ts';
 import { bornAt } from './born-at.ts';
 import type { RedisLink } from './connect-redis.ts';
-import type { ConsumeOptions } from './consume-options.ts';
+import type { ConsumeOptions, StageTiming } from './consume-options.ts';
 import { jobFields } from './job-fields.ts';
+import { redisLedger } from './ledger.ts';
 import { redisQuarantine } from './quarantine.ts';
 import { asideIndex } from './set-aside.ts';
 import { quarantineEntry } from './settle-job.ts';
@@ -26,13 +27,13 @@ export interface Reconciling {
   stop(): Promise<void>;
 }
 
-/** Runs a pass every `everyMs`; of all consumers of a stage one at a time does. */
+/** Runs a pass every `reconcileMs`; of all consumers of a stage one at a time does. */
 export function startReconciling<Job extends QueuedJob>(
   redis: RedisLink,
   stage: StageShape<Job>,
   queue: Queue<QueuedJob, void, string>,
   options: ConsumeOptions<Job>,
-  everyMs: number,
+  { reconcileMs, ledgerMs }: StageTiming,
 ): Reconciling {
   let stopped = false;
   let pass: Promise<void> = Promise.resolve();
@@ -42,14 +43,17 @@ export function startReconciling<Job extends QueuedJob>(
     timer = setTimeout(() => {
       pass = (async () => {
         try {
-          if (await taken(redis, `reconcile:${stage.name}`, everyMs * 0.9))
+          if (await taken(redis, `reconcile:${stage.name}`, reconcileMs * 0.9)) {
             await reconcile(redis, stage, queue, options);
+            if (await taken(redis, `ledger:${stage.name}`, ledgerMs * 0.9))
+              await redisLedger(redis).audit(stage.name, options.clock.now());
+          }
         } catch {
           // The server or the blob store is away: the next pass finds the same jobs.
         }
         if (!stopped) schedule();
       })();
-    }, everyMs);
+    }, reconcileMs);
   }
   schedule();
 

@@ -21,6 +21,7 @@ import { bornAt } from './born-at.ts';
 import type { RedisLink } from './connect-redis.ts';
 import type { ConsumeOptions } from './consume-options.ts';
 import { jobFields } from './job-fields.ts';
+import { redisLedger } from './ledger.ts';
 import { asideIndex } from './set-aside.ts';
 import type { StageShape } from './stage-shape.ts';
 
@@ -48,6 +49,7 @@ export function settler<Job extends QueuedJob>(
 ): (bullJob: BullJob<unknown>, token: string) => Promise<void> {
   const { clock, log } = options;
   const index = asideIndex(redis);
+  const ledger = redisLedger(redis);
 
   async function run(bullJob: BullJob<unknown>, token: string): Promise<void> {
     const id = bullJob.id ?? '';
@@ -58,7 +60,8 @@ export function settler<Job extends QueuedJob>(
     const ending = await endingOf(id, bullJob.data, claim);
     switch (ending.kind) {
       case 'done':
-        return;
+        // While the server is away the job cannot end either: it runs again, and is struck then.
+        return ledger.strike(stage.name, id).catch(() => undefined);
       case 'later':
         log.event('job.later', { ...jobFields(stage.name, id), code: ending.code });
         return giveBack(id, token, ending.at.getTime() - clock.now().getTime(), dataFields(ending.job), false);

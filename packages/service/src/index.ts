@@ -1,5 +1,6 @@
 // Everything that other rooms may use of the service room, one by one.
 
+export { isApproval, requestHash, signApproval } from './approval.ts';
 export { type Act, type ActFilter, type Exposure, findActs, findExposure } from './audit/acts.ts';
 export {
   type AuditEntry,
@@ -13,6 +14,7 @@ export { holdsHead, maxGroupBytes, readLog } from './audit/read-log.ts';
 export { formatHead, headHeader, isGenuineHead, parseHead, type SignedHead, signHead } from './audit/signed-head.ts';
 export { type AuditFault, type AuditReport, type HeldHead, verifyLog } from './audit/verify-log.ts';
 export { type RunningService, runService, type ServiceContext } from './boot.ts';
+export { canonicalJson } from './canonical-json.ts';
 export type { BlobsConfig } from './config/blobs.ts';
 export type { EgressConfig, RouteConfig } from './config/egress.ts';
 export type { HttpConfig } from './config/http.ts';
@@ -31,7 +33,7 @@ export type { WorkerConfig } from './config/worker.ts';
 export { connectKeyAdmin, type KeyAdmin } from './key-admin.ts';
 export { connectKeyService } from './key-client.ts';
 export { type KeyCaller, type KeyConnection, openKeyConnection } from './key-connection.ts';
-export { KeyFault, keyFaults } from './key-protocol/faults.ts';
+export { KeyFault, type KeyFaultCode, keyFaults } from './key-protocol/faults.ts';
 export {
   type KeyAnswer,
   type KeyOperation,
@@ -39,6 +41,15 @@ export {
   type KeyRequestInput,
   keyOperations,
 } from './key-protocol/operations.ts';
+export {
+  type ApprovalRule,
+  actName,
+  type KeyPolicy,
+  type PersonRole,
+  personRoles,
+  policyForm,
+} from './key-protocol/policy.ts';
+export { personName } from './key-protocol/staff.ts';
 export { startLog } from './log.ts';
 export { combineShares, maxShares, type SplitSecret, shareIndex, splitSecret } from './seal/shamir.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';

@@ -14,6 +14,10 @@ export interface Remembered<T> {
 export interface KeyCache<T> {
   /** The value remembered for a name, or what `load` finds; its error when there is nothing usable. */
   get(name: string, load: () => Promise<Remembered<T>>): Promise<T>;
+  /** Forgets a name, or all; what is being loaded goes to whoever asked and is not kept. */
+  drop(name?: string): void;
+  /** Forgets what is not usable any more. */
+  sweep(): void;
 }
 
 /** Codes of a service that is there but gives nothing now, beside one that is not there. */
@@ -36,6 +40,7 @@ export function keyCache<T>(
 ): KeyCache<T> {
   const entries = new Map<string, Remembered<T>>();
   const loading = new Map<string, Promise<T>>();
+  let drops = 0;
 
   function keep(name: string, entry: Remembered<T>): void {
     entries.delete(name);
@@ -46,8 +51,9 @@ export function keyCache<T>(
 
   async function refresh(name: string, load: () => Promise<Remembered<T>>): Promise<T> {
     try {
+      const dropsBefore = drops;
       const entry = await load();
-      keep(name, entry);
+      if (drops === dropsBefore) keep(name, entry);
       tell('miss');
       return entry.value;
     } catch (error) {
@@ -65,6 +71,14 @@ export function keyCache<T>(
   }
 
   return {
+    drop(name) {
+      drops += 1;
+      if (name === undefined) entries.clear();
+      else entries.delete(name);
+    },
+    sweep() {
+      for (const [name, { usableUntil }] of entries) if (usableUntil <= now()) entries.delete(name);
+    },
     async get(name, load) {
       const known = entries.get(name);
       if (known && known.freshUntil > now()) {

@@ -27,6 +27,7 @@ import { leaseBatches } from './lease-batches.ts';
 import { ephemeralBytes, type KeyPurpose } from './sealed-key.ts';
 import type { Labels } from './telemetry/metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
+import { watchRevocations } from './watch-revocations.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -103,13 +104,20 @@ export function connectKeyService(
     );
   }
 
+  const watch = watchRevocations(connection, instance, {
+    drop: (keyId) => leases.drop(keyId),
+    sweep: () => leases.sweep(),
+  });
+
   async function leaseOrNot(
     keyId: KeyId,
     ticket: Buffer,
     envelope: Buffer,
   ): Promise<Remembered<KeyLease | 'in-place'>> {
     try {
-      return await leaseAnew(keyId, ticket, envelope);
+      const lease = await leaseAnew(keyId, ticket, envelope);
+      watch.begin();
+      return lease;
     } catch (error) {
       if (codeOf(error) !== 'key-in-place') throw error;
       return { value: 'in-place', freshUntil: now() + inPlaceFreshMs, usableUntil: now() + inPlaceFreshMs };
@@ -198,6 +206,8 @@ export function connectKeyService(
       return answered(items, (await call('open-recipient', request)).contentKeys).map((key) => key ?? undefined);
     },
     async close() {
+      leases.drop();
+      await watch.end();
       connection.close();
     },
   };

@@ -8,7 +8,7 @@ import { headHeader, parseHead } from './audit/signed-head.ts';
 import type { KeyServiceConfig } from './config/key-service-client.ts';
 import { isKeyFaultCode, KeyFault } from './key-protocol/faults.ts';
 import { type KeyAnswer, type KeyOperation, type KeyRequestInput, keyOperations } from './key-protocol/operations.ts';
-import { readAuthorities, readIdentity } from './tls.ts';
+import { readAuthorities, readIdentity, type TlsFiles } from './tls.ts';
 
 /** Longer than the service's own deadline for its audit log, shorter than a stage's patience. */
 const requestTimeoutMs = 8_000;
@@ -16,8 +16,11 @@ const requestTimeoutMs = 8_000;
 const maxAnswer = 64 * 1024 * 1024;
 const maxSockets = 16;
 
-/** Whose credential is shown: a stage's or the operator's. */
-export type KeyCaller = 'ingress' | 'crypto-worker' | 'egress' | 'operator';
+/** Work that others approved may take long: keys are rewrapped, a backup is read. */
+const actTimeoutMs = 10 * 60_000;
+
+/** Whose credential is shown: that of a stage or of the first operator, by the name of its files, or a person's own files. */
+export type KeyCaller = 'ingress' | 'crypto-worker' | 'egress' | 'operator' | TlsFiles;
 
 export interface KeyConnection {
   /**
@@ -35,11 +38,12 @@ export interface KeyConnection {
 /** Reads the credential; connects with the first call. Throws SetupError for files that cannot be used. */
 export function openKeyConnection(keyService: KeyServiceConfig, caller: KeyCaller): KeyConnection {
   const { url, caFile, credentials, passphraseFile } = keyService;
-  const identity = readIdentity({
-    certificateFile: join(credentials, `${caller}.crt`),
-    keyFile: join(credentials, `${caller}.key`),
+  const own = (name: string): TlsFiles => ({
+    certificateFile: join(credentials, `${name}.crt`),
+    keyFile: join(credentials, `${name}.key`),
     passphraseFile,
   });
+  const identity = readIdentity(typeof caller === 'string' ? own(caller) : caller);
   const agent = new Agent({
     ...identity,
     ca: readAuthorities(caFile),
@@ -63,7 +67,13 @@ export function openKeyConnection(keyService: KeyServiceConfig, caller: KeyCalle
       const { answer } = keyOperations[operation];
       const body = encodeRequest(operation, request);
       const headers = { ...(trace ? { traceparent: trace.traceparent } : {}), ...(seen ? { [headHeader]: seen } : {}) };
-      const { status, text, head } = await post(new URL(`/v1/${operation}`, url), body, agent, headers);
+      const { status, text, head } = await post(
+        new URL(`/v1/${operation}`, url),
+        body,
+        agent,
+        headers,
+        patienceFor(operation),
+      );
       if (head !== undefined) see(head);
       const value = parse(text);
       if (status !== 200) throw errorOf(value);
@@ -93,14 +103,14 @@ interface Answer {
 type Headers = Readonly<Record<string, string>>;
 
 /** A connection that was closed while it lay idle fails before anything was answered: one more try on a fresh one is safe. */
-async function post(url: URL, body: string, agent: Agent, headers: Headers): Promise<Answer> {
+async function post(url: URL, body: string, agent: Agent, headers: Headers, patienceMs: number): Promise<Answer> {
   try {
-    return await postOnce(url, body, agent, headers);
+    return await postOnce(url, body, agent, headers, patienceMs);
   } catch (error) {
     if (!(error instanceof StaleConnection)) throw fail('key-service-unavailable', error);
   }
   try {
-    return await postOnce(url, body, agent, headers);
+    return await postOnce(url, body, agent, headers, patienceMs);
   } catch (error) {
     throw fail('key-service-unavailable', error);
   }
@@ -108,12 +118,16 @@ async function post(url: URL, body: string, agent: Agent, headers: Headers): Pro
 
 class StaleConnection extends Error {}
 
-function postOnce(url: URL, body: string, agent: Agent, headers: Headers): Promise<Answer> {
+function patienceFor(operation: KeyOperation): number {
+  return operation === 'act-execute' ? actTimeoutMs : requestTimeoutMs;
+}
+
+function postOnce(url: URL, body: string, agent: Agent, headers: Headers, patienceMs: number): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const request = httpsRequest(url, {
     method: 'POST',
     agent,
-    signal: AbortSignal.timeout(requestTimeoutMs),
+    signal: AbortSignal.timeout(patienceMs),
     headers: {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),

@@ -98,3 +98,32 @@ test('it tells how each question was answered', async () => {
   await assert.rejects(cache.get('b', away), isAway);
   assert.deepEqual(told, ['miss', 'hit', 'stale', 'miss']);
 });
+
+test('what is dropped is asked for again, and what was on its way then is not kept', async () => {
+  const { cache, load } = setUp();
+  assert.equal(await cache.get('a', load(100, 1_000)), 1);
+  assert.equal(await cache.get('b', load(100, 1_000)), 2);
+  cache.drop('a');
+  assert.equal(await cache.get('a', load(100, 1_000)), 3);
+  assert.equal(await cache.get('b', load(100, 1_000)), 2);
+
+  const gate = Promise.withResolvers<void>();
+  const slow = cache.get('c', async () => {
+    await gate.promise;
+    return await load(100, 1_000)();
+  });
+  cache.drop();
+  gate.resolve();
+  assert.equal(await slow, 4);
+  assert.equal(await cache.get('c', load(100, 1_000)), 5);
+});
+
+test('what is no longer usable is swept out, so that an outage does not find it', async () => {
+  const { cache, load, away, to } = setUp();
+  await cache.get('short', load(10, 100));
+  await cache.get('long', load(10, 1_000));
+  to(100);
+  cache.sweep();
+  await assert.rejects(cache.get('short', away), isAway);
+  assert.equal(await cache.get('long', away), 2);
+});

@@ -79,6 +79,28 @@ export function addQueueCommands(program: Command): void {
         await putBack(quarantine, id, options, release.ticket.toString('base64url'));
       }),
     );
+
+  addMissing(queue);
+}
+
+function addMissing(queue: Command): void {
+  withInstallation(queue.command('missing'))
+    .description('list mail that was accepted, has not come to its end and is not there')
+    .option('--forget <id>', 'you saw to this one: take it off the list')
+    .addHelpText('after', '\nExample:\n  sealpost queue missing')
+    .action((options: Options & { forget?: string }) =>
+      withQueue(options, async ({ ledger }) => {
+        const { forget } = options;
+        if (forget !== undefined && !(await ledger.forget(forget)))
+          throw new UsageError(`nothing with the id ${forget} is missing; \`sealpost queue missing\` shows what is`);
+        const missing = await ledger.missing(new Date());
+        if (options.json) return printJson(missing);
+        printTable(
+          ['id', 'stage', 'tenant'],
+          missing.map(({ id, stage, tenant }) => [id, stage, tenant]),
+        );
+      }),
+    );
 }
 
 async function withQueue(options: Options, use: (queue: OperatorQueue) => Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 // What an examination of an installation says of one thing.
 
-export type Severity = 'ok' | 'warning' | 'failed';
+type Severity = 'ok' | 'warning' | 'failed';
 
 export interface Finding {
   readonly severity: Severity;

@@ -4,6 +4,7 @@
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { type ServiceRole, TICKET_PURPOSE } from '@sealpost/core';
+import { type PersonRole, personRoles } from '@sealpost/service';
 import type { Certificate } from '@sealpost/smime';
 import {
   type Authority,
@@ -21,7 +22,11 @@ const ticketLifeMs = 12 * hourMs;
 const credentialLifeMs = 365 * dayMs;
 
 /** Who connects to the key service, and how its certificate's URI says so. */
-export type ClientRole = Exclude<ServiceRole, 'key-service'> | 'operator';
+export type ClientRole = Exclude<ServiceRole, 'key-service'> | PersonRole;
+
+export function isPersonRole(role: string): role is PersonRole {
+  return personRoles.includes(role as PersonRole);
+}
 
 const name: AuthorityName = {
   tenant: installationTenant,
@@ -36,7 +41,7 @@ export function ensureServiceAuthority(stores: AuthorityStores): Promise<Authori
 }
 
 export function issueClientCertificate(ca: Authority, role: ClientRole, person: string, key: KeyObject): Certificate {
-  const kind = role === 'operator' ? 'person' : 'service';
+  const kind = isPersonRole(role) ? 'person' : 'service';
   return ca.issue(
     {
       subject: { commonName: `${role} ${person}` },

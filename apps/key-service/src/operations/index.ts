@@ -1,13 +1,17 @@
 // Every operation that needs the open store, by its name in the protocol.
 
 import type { KeyOperation } from '@sealpost/service';
+import { actApprove, actExecute, actList, actRefuse, actRequest, actShow } from './acts.ts';
 import { auditAddress } from './audit-address.ts';
 import { certificates, trustAnchors } from './certificates.ts';
 import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
+import { policyShow } from './policy.ts';
+import { leaseList, leaseReturn, leaseRevoke, revocationAcknowledge, revocations } from './revocations.ts';
 import { markerKeys, spoolPrivateKey, spoolPublicKey } from './spool.ts';
+import { peopleConfirm, peopleEnrol, peopleList, peoplePresent } from './staff.ts';
 import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
 import { openRecipient, sign } from './use-in-place.ts';
@@ -23,6 +27,11 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   lease,
   sign,
   'open-recipient': openRecipient,
+  revocations,
+  'revocation-acknowledge': revocationAcknowledge,
+  'lease-return': leaseReturn,
+  'lease-revoke': leaseRevoke,
+  'lease-list': leaseList,
   certificates,
   'trust-anchors': trustAnchors,
   'release-ticket': releaseTicket,
@@ -33,4 +42,15 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'trust-add': trustAdd,
   'trust-list': trustList,
   'audit-address': auditAddress,
+  'policy-show': policyShow,
+  'people-list': peopleList,
+  'people-enrol': peopleEnrol,
+  'people-confirm': peopleConfirm,
+  'people-present': peoplePresent,
+  'act-request': actRequest,
+  'act-list': actList,
+  'act-show': actShow,
+  'act-approve': actApprove,
+  'act-refuse': actRefuse,
+  'act-execute': actExecute,
 };

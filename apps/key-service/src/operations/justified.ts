@@ -20,11 +20,12 @@ export function useSubject({ instance, keyId, ticket }: Justification, store: Op
   return { instance, key: store.auditKey(keyId), ...namedBy(ticket) };
 }
 
-/** The key. Errors: those of a ticket, `envelope-mismatch`, `key-denied`. */
+/** The key. Errors: those of a ticket, `envelope-mismatch`, `key-denied`, `lease-overloaded`. */
 export function justifiedKey(
   { keyId, ticket: bytes, envelope: encoded }: Justification,
-  { store, now }: Call,
+  { store, now, caller }: Call,
 ): StoredKey {
+  store.leases.revocations.assertTrusted(caller.fingerprint, now);
   const ticket = verifiedTicket(bytes, 'crypto', store.tickets, now);
   const envelope: Envelope = decodeEnvelope(encoded);
   if (!envelopeHash(envelope).equals(ticket.envelopeHash)) throw fail('envelope-mismatch');

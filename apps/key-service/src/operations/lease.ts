@@ -12,8 +12,9 @@ export const lease: Operation<'lease'> = {
     const key = justifiedKey(request, call);
     if (store.useOf(key) === 'in-place') throw fail('key-in-place');
     const { instance, ephemeral } = request;
-    const lifeMs = store.limits.leaseMs;
-    store.leases.take(caller.fingerprint, new Date(now.getTime() + lifeMs), now);
+    const lifeMs = Math.min(store.limits.leaseMs, store.policy().leaseSeconds * 1000);
+    const { fingerprint: client, name } = caller;
+    store.leases.take({ client, name, instance, keyId: key.keyId, until: new Date(now.getTime() + lifeMs) }, now);
     return handOver(key, { instance, ephemeral, purpose: 'lease', lifeMs }, call);
   },
 };

@@ -8,13 +8,27 @@ import type { OpenStore } from '../open-store.ts';
 /** What an audit record says about the things an operation touches. */
 export type AuditSubject = Pick<
   AuditEntry,
-  'tenant' | 'key' | 'address' | 'message' | 'lease' | 'until' | 'instance' | 'certificate' | 'count'
+  | 'tenant'
+  | 'key'
+  | 'address'
+  | 'message'
+  | 'lease'
+  | 'until'
+  | 'instance'
+  | 'certificate'
+  | 'count'
+  | 'act'
+  | 'approval'
+  | 'digest'
+  | 'person'
 >;
 
 export interface Call {
   readonly caller: Caller;
   readonly store: OpenStore;
   readonly tenants: TenantsConfig;
+  /** Name of the installation, for people to read. */
+  readonly installation: string;
   readonly now: Date;
   /** Adds to the outcome's record what was not known before. */
   note(more: AuditSubject): void;

@@ -14,7 +14,7 @@ import {
 } from '@sealpost/core';
 import { KeyFault } from '@sealpost/service';
 import { importPublicKey } from '@sealpost/smime';
-import { issueTicketCertificate } from '../authority/service-authority.ts';
+import { isPersonRole, issueTicketCertificate } from '../authority/service-authority.ts';
 import type { Operation } from './operation.ts';
 
 /** Fields of a ticket's frame (core/ticket.ts): kind, tenant, id first. */
@@ -24,7 +24,7 @@ export const ticketCertificate: Operation<'ticket-certificate'> = {
   subject: ({ instance }) => ({ instance }),
   run({ instance, publicKey }, { caller, store, note }) {
     const key = ticketKey(publicKey);
-    if (caller.role === 'operator') throw new KeyFault('forbidden');
+    if (isPersonRole(caller.role)) throw new KeyFault('forbidden');
     const certificate = issueTicketCertificate(store.serviceAuthority, caller.role, instance, key);
     note({ certificate: certificate.fingerprint, until: certificate.notAfter.toISOString() });
     return { certificate: certificate.der, notAfter: certificate.notAfter };

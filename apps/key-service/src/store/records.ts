@@ -7,7 +7,18 @@ import { box, unbox } from '../vault/box.ts';
 import type { Keks } from '../vault/keks.ts';
 import type { Row, RowPlace, Rows } from './rows.ts';
 
-type RecordKind = 'key' | 'certificate' | 'anchor' | 'audit-head' | 'outbox';
+type RecordKind =
+  | 'key'
+  | 'certificate'
+  | 'anchor'
+  | 'audit-head'
+  | 'policy'
+  | 'person'
+  | 'factor'
+  | 'code'
+  | 'act'
+  | 'outbox'
+  | 'revocation';
 
 /** Where a row stands. `id` is unique in its kind; `owner` groups rows, an address or the name of a part of the gateway. */
 export interface RecordName {

@@ -39,6 +39,13 @@ export interface AuditEntry {
   readonly until?: string;
   readonly instance?: string;
   readonly certificate?: string;
+  /** What was requested to be done under dual control, and the id and SHA-256 of that request. */
+  readonly act?: string;
+  readonly approval?: string;
+  /** SHA-256 of the request, or of the policy that now holds. */
+  readonly digest?: string;
+  /** Whom it is about, where that is not the actor: `role/name`. */
+  readonly person?: string;
   /** Number and hash of the last record known of a log that this one replaces. */
   readonly replaces?: string;
   /** `ok`, or the code of what stopped it. */

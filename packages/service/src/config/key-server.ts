@@ -75,6 +75,9 @@ export const keyServer = z
         perClient: count(1, 1_000_000)
           .default(10_000)
           .describe('Most live leases of one client certificate; workers that share one share this'),
+        acknowledgeSeconds: count(1, 60)
+          .default(10)
+          .describe('A worker that has not dropped a lease called back after this time gets no more'),
       })
       .prefault({}),
     refusedClients: z

@@ -2,9 +2,13 @@
 // over mTLS. Both sides read this table, so a field cannot mean two things. Bytes are base64, times ISO 8601.
 
 import type { z } from 'zod';
+import { actOperations } from './acts.ts';
 import { auditOperations } from './audit.ts';
 import { peopleOperations } from './people.ts';
+import { policyOperations } from './policy.ts';
+import { revocationOperations } from './revocations.ts';
 import { sealOperations } from './seal.ts';
+import { staffOperations } from './staff.ts';
 import { stageOperations } from './stages.ts';
 import { useOperations } from './use.ts';
 
@@ -13,8 +17,12 @@ export const keyOperations = {
   ...sealOperations,
   ...stageOperations,
   ...useOperations,
+  ...revocationOperations,
   ...peopleOperations,
   ...auditOperations,
+  ...policyOperations,
+  ...staffOperations,
+  ...actOperations,
 } as const;
 
 export type KeyOperation = keyof typeof keyOperations;

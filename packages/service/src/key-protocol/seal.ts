@@ -6,7 +6,7 @@ import { nothing } from './values.ts';
 const status = z.object({
   sealed: z.boolean(),
   /** Why it cannot be opened, where something is wrong; `waiting` when only the passphrase is missing. */
-  reason: z.enum(['waiting', 'audit-tampered', 'slot-unreadable', 'store-foreign']).optional(),
+  reason: z.enum(['waiting', 'audit-tampered', 'slot-unreadable', 'store-foreign', 'policy-missing']).optional(),
   /** The store was once opened by the development slot; it stays marked. */
   development: z.boolean(),
   slots: z.array(z.string()),

@@ -176,7 +176,7 @@ export const metrics = {
     help: 'Calls answered by the key service, by operation; `ok` for those that it fulfilled',
     by: ['key-service'],
     labels: {
-      role: ['ingress', 'crypto-worker', 'egress', 'operator', 'none'],
+      role: ['ingress', 'crypto-worker', 'egress', 'operator', 'key-admin', 'custodian', 'auditor', 'none'],
       operation: Object.keys(keyOperations) as KeyOperation[],
       outcome: ['ok', 'denied', 'failed'],
     },
@@ -184,6 +184,12 @@ export const metrics = {
   sealpost_key_leases: {
     kind: 'gauge',
     help: 'Leases of private keys that have not run out',
+    by: ['key-service'],
+    labels: {},
+  },
+  sealpost_key_leases_kept: {
+    kind: 'gauge',
+    help: 'Workers that did not say in time that a lease called back is gone, and get no more',
     by: ['key-service'],
     labels: {},
   },
@@ -217,6 +223,12 @@ export const metrics = {
       cache: ['signer', 'authorities', 'spool-public', 'spool-private', 'marker', 'certificates', 'anchors', 'lease'],
       result: ['hit', 'miss', 'stale'],
     },
+  },
+  sealpost_ledger_missing: {
+    kind: 'gauge',
+    help: 'Jobs that were queued, have not come to their end and are not there: accepted mail that is neither settled nor in flight; `none` for a tenant that is not in the configuration',
+    by: ['ingress'],
+    labels: { tenant: 'configured' },
   },
   sealpost_redis_memory_bytes: {
     kind: 'gauge',

@@ -1,0 +1,5 @@
+// The names of all acts, as requests and the policy use them; index.ts says what each is. Apart from it, because an act may ask
+// whether another one exists.
+
+export const actNames = ['policy-change'] as const;
+export type ActName = (typeof actNames)[number];

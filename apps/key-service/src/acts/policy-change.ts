@@ -1,0 +1,36 @@
+// Puts another policy in the place of the one that holds. In a store for production no policy may do away with dual control or with
+// the second factor: that would be one approval for all that follows.
+
+import { KeyFault, type KeyPolicy, policyForm } from '@sealpost/service';
+import { z } from 'zod';
+import type { OpenStore } from '../open-store.ts';
+import { policyOf } from '../policy/policy.ts';
+import type { Act } from './act.ts';
+import { type ActName, actNames } from './names.ts';
+
+const form = z.strictObject({ policy: policyForm });
+
+export const policyChange: Act<z.output<typeof form>> = {
+  form,
+  requestedBy: ['key-admin'],
+  describe: ({ policy }) => `put the policy ${policyOf(policy).hash} in force`,
+  check: ({ policy }, { store }) => assertUsable(policy, store),
+  run({ policy }, { store, note }) {
+    const { hash } = store.policies.replace(policy);
+    note({ digest: hash });
+    return { hash };
+  },
+};
+
+/** Fault: `policy-unusable`. */
+function assertUsable({ approvals, secondFactor }: KeyPolicy, { development, people }: OpenStore): void {
+  const rules = [approvals.default, ...Object.values(approvals.acts)];
+  const isUnknown = Object.keys(approvals.acts).some((name) => !actNames.includes(name as ActName));
+  const isWeak = !secondFactor.required || rules.some(({ needed }) => needed === 0);
+  // Besides those who approve there is the one who requests.
+  const isOutOfReach = rules.some(
+    ({ needed, by }) =>
+      needed > 0 && people.list().filter(({ role }) => by.some((each) => each === role)).length < needed,
+  );
+  if (isUnknown || isOutOfReach || (isWeak && !development)) throw new KeyFault('policy-unusable');
+}
