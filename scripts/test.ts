@@ -14,12 +14,18 @@ const suites: Readonly<Record<string, readonly string[]>> = {
     'packages/*/test/**/*.test.ts',
     'apps/*/test/**/*.test.ts',
     'test/*.test.ts',
+    'test/infra/**/*.test.ts',
     'test/e2e/**/*.test.ts',
     'test/conformance/**/*.test.ts',
   ],
   fault: ['test/fault/**/*.test.ts'],
   interop: ['test/interop/**/*.test.ts'],
+  containers: ['test/containers/**/*.test.ts'],
 };
+
+/** Of one file, in milliseconds: images are built once. */
+const timeouts: Readonly<Record<string, number>> = { containers: 900_000 };
+const usualTimeout = 240_000;
 
 const { values, positionals } = parseArgs({
   options: { suite: { type: 'string', default: 'default' } },
@@ -39,7 +45,8 @@ if (files.length === 0) {
   process.exit(2);
 }
 installPeers(values.suite);
-const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', '--test-timeout=240000', ...files], {
+const timeout = `--test-timeout=${timeouts[values.suite] ?? usualTimeout}`;
+const run = spawnSync(process.execPath, ['--test', '--test-concurrency=2', timeout, ...files], {
   cwd: root,
   stdio: 'inherit',
 });

@@ -1,24 +1,15 @@
-// What fault tests play on: a whole gateway between an inside and an outside, a partner with OpenSSL, and mail of all kinds and
-// sizes in both directions whose arrival can be judged.
+// What fault tests play on: a whole gateway between an inside and an outside, and mail through it whose arrival can be judged.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inspect, readHeaders } from '@sealpost/smime';
 import { type SinkOptions, type SmtpSink, startSmtpSink } from '@sealpost/testkit';
 import { type Ready, startInstallation, type TestInstallation } from '../e2e/installation.ts';
-import { mail, makePartner, type Partner } from '../e2e/partner.ts';
-import { arrivedParcels, messageId, type Parcel, untilArrived } from './traffic.ts';
+import { judgeMessage, openPost } from './post.ts';
+import { arrivedParcels, type Parcel, untilArrived } from './traffic.ts';
 
 export type Kind = keyof Ready['pids'];
-
-const alice = 'alice@alpha.test';
-const bobAddress = 'bob@partner.test';
-const sizes = [1_000, 4_000, 20_000, 77_000, 300_000, 1_000_000];
-/** What each message says; readable only where it is not encrypted. */
-const secret = 'the harvest was good';
 
 export interface Scene {
   readonly gateway: TestInstallation;
@@ -40,39 +31,13 @@ export async function startScene(options: { workers?: number; outside?: SinkOpti
     external: outside.port,
     workers: options.workers ?? 2,
   });
-  const partner = makePartner('partner');
-  const bob = partner.person(bobAddress);
-  await gateway.cli('identity', 'add', alice);
-  await gateway.cli('import', '--cert', bob.certificate);
-  await gateway.cli('trust', 'add', partner.ca);
-  const forAlice = await encryptingCertificate(gateway, partner);
-  const sealed = sizes.map((size) =>
-    partner.protect(entity(size), { signer: bob, recipients: [forAlice], headers: '' }),
-  );
-  let made = 0;
-
-  function parcel(): Parcel {
-    const number = made++;
-    const at = Math.floor(number / 4) % sizes.length;
-    if (number % 2 === 0) {
-      const name = `outbound-${number}`;
-      const message = mail(fields(alice, bobAddress, name), entityBody(sizes[at] ?? 0));
-      return { name, server: gateway.ready.outbound, from: alice, to: [bobAddress], message };
-    }
-    const isSealed = number % 4 === 1;
-    const name = `${isSealed ? 'sealed' : 'plain'}-${number}`;
-    const headers = Object.entries(fields(bobAddress, alice, name)).map(([field, value]) => `${field}: ${value}\r\n`);
-    const message = isSealed
-      ? Buffer.concat([Buffer.from(headers.join('')), sealed[at] ?? Buffer.alloc(0)])
-      : mail(fields(bobAddress, alice, name), entityBody(sizes[at] ?? 0));
-    return { name, server: gateway.ready.inbound, from: bobAddress, to: [alice], message };
-  }
+  const post = await openPost(gateway.cli, gateway.ready);
 
   return {
     gateway,
     inside,
     outside,
-    parcels: (count) => Array.from({ length: count }, parcel),
+    parcels: post.parcels,
     async judge(parcels, withinMs) {
       const duplicates = await untilArrived(parcels, [inside, outside], withinMs);
       const arrived = arrivedParcels(inside, outside);
@@ -87,45 +52,9 @@ export async function startScene(options: { workers?: number; outside?: SinkOpti
     async close() {
       await gateway.stop();
       await Promise.all([inside.close(), outside.close()]);
-      partner.close();
+      post.close();
     },
   };
-}
-
-function judgeMessage(name: string, sent: Buffer, came: Buffer): void {
-  if (name.startsWith('outbound')) {
-    assert.equal(inspect(came).protection, 'encrypted', name);
-    assert.ok(!came.includes(secret), name);
-  } else if (name.startsWith('sealed')) {
-    assert.ok(came.includes(secret), name);
-    const result = readHeaders(came).find((field) => field.name === 'x-sealpost-result')?.value ?? '';
-    assert.match(result, /\bverified\b/, name);
-  } else assert.ok(came.subarray(-sent.length).equals(sent), name);
-}
-
-function fields(from: string, to: string, name: string) {
-  return { From: from, To: to, Subject: 'harvest', 'Message-ID': messageId(name) };
-}
-
-function entityBody(bytes: number): string {
-  const line = `${secret}, and it was well kept in the barn\n`;
-  return line.repeat(Math.ceil(bytes / line.length));
-}
-
-const entity = (bytes: number): string => `Content-Type: text/plain; charset=us-ascii\n\n${entityBody(bytes)}`;
-
-async function encryptingCertificate(gateway: TestInstallation, partner: Partner): Promise<string> {
-  const { pem } = (await gateway.cli('identity', 'show', alice)) as { pem: readonly string[] };
-  const files = pem.map((text, index) => {
-    const file = partner.file(`alice${index}.pem`);
-    writeFileSync(file, text);
-    return file;
-  });
-  const found = files.find((file) =>
-    /Key Encipherment/.test(execFileSync('openssl', ['x509', '-in', file, '-noout', '-text'], { encoding: 'utf8' })),
-  );
-  assert.ok(found);
-  return found;
 }
 
 /** The newest of them, as `sealpost up` remembers it; waits while one is being started. */

@@ -12,10 +12,15 @@ const retryMs = 200;
 const replyMs = 30_000;
 const domain = 'load.test';
 
+export interface Server extends HostPort {
+  /** Only over TLS; its certificate is not looked at. */
+  readonly startTls?: boolean;
+}
+
 export interface Parcel extends SmtpMail {
   /** Stands in the Message-ID, which stays readable on protected mail. */
   readonly name: string;
-  readonly server: HostPort;
+  readonly server: Server;
 }
 
 export interface SendOptions {
@@ -44,7 +49,7 @@ export async function sendParcels(parcels: readonly Parcel[], options: SendOptio
 
   async function session(): Promise<void> {
     let client: SmtpSource | undefined;
-    let connected: HostPort | undefined;
+    let connected: Server | undefined;
     for (let parcel = waiting.shift(); parcel; parcel = waiting.shift()) {
       for (;;) {
         if (performance.now() > deadline) throw new Error(`${parcel.name} was not taken in time`);
@@ -79,9 +84,13 @@ export async function sendParcels(parcels: readonly Parcel[], options: SendOptio
 
 class Refused extends Error {}
 
-async function greeted(server: HostPort): Promise<SmtpSource> {
-  const client = await connectSmtp(server);
+async function greeted({ host, port, startTls }: Server): Promise<SmtpSource> {
+  const client = await connectSmtp({ host, port });
   const { code, text } = await client.greet();
+  if (startTls) {
+    await client.startTls();
+    await client.command('EHLO source.test');
+  }
   if (code !== 250) throw new Error(text);
   return client;
 }

@@ -1,9 +1,9 @@
-// Which installation a command means: `--dir DIR` for one that `sealpost up` runs, `--config FILE` for any other; by default the one
-// that `npm start` keeps in .sealpost.
+// Which installation a command means: `--dir DIR` for one that `sealpost up` runs, `--config FILE` for any other; else what
+// SEALPOST_CONFIG names, as in a container; by default the one that `npm start` keeps in .sealpost.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Installation, loadConfig } from '@sealpost/service';
+import { configFileVariable, type Installation, loadConfig } from '@sealpost/service';
 import type { Command } from 'commander';
 import { layoutOf, projectRoot } from './up/layout.ts';
 import { UsageError } from './usage-error.ts';
@@ -34,7 +34,8 @@ export function withInstallation(command: Command): Command {
 
 /** Path of the configuration file that the options mean. */
 export function configFileOf({ dir, config }: InstallationOptions): string {
-  const file = config ?? layoutOf(dir ?? defaultDirectory).config;
+  const named = config ?? (dir === undefined ? process.env[configFileVariable] : undefined);
+  const file = named ?? layoutOf(dir ?? defaultDirectory).config;
   if (!existsSync(file)) {
     throw new UsageError(
       `there is no installation at ${file}; start one with \`sealpost up --dir DIR\`, or name its file with --config FILE`,

@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   up: async () => (await import('./commands/up.ts')).addUpCommand,
   identity: async () => (await import('./commands/identity.ts')).addIdentityCommands,
   import: async () => (await import('./commands/import.ts')).addImportCommand,
+  keys: async () => (await import('./commands/keys.ts')).addKeysCommands,
   trust: async () => (await import('./commands/trust.ts')).addTrustCommands,
   'key-service': async () => (await import('./commands/key-service.ts')).addKeyServiceCommands,
   leases: async () => (await import('./commands/leases.ts')).addLeaseCommands,

@@ -28,6 +28,7 @@ export function encryptionCandidates(
   return newestFirst(records).map((record) => {
     const certificate = parsed(record.certificate);
     if (!certificate) return { record, refusal: 'malformed' };
+    if (record.opensOnly) return { record, certificate, refusal: 'key-not-active' };
     const usable = mayEncryptTo(certificate, at);
     if (!usable.ok) return { record, certificate, refusal: usable.reason };
     if (record.pinned) return { record, certificate };

@@ -14,6 +14,11 @@ export interface Caller {
   readonly fingerprint: string;
 }
 
+/** How a caller stands in the audit log. */
+export function actorOf({ role, name, fingerprint }: Caller) {
+  return { role, name, certificate: fingerprint };
+}
+
 const services: readonly string[] = ['ingress', 'crypto-worker', 'egress'];
 
 /** The caller, or undefined for a connection that has none: no certificate, not valid now, refused, or made for something else. */

@@ -210,6 +210,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
 
   async function provision(opened: OpenStore): Promise<void> {
     await event('store-opened', { result: 'ok' });
+    await opened.outbox.flush(theJournal().append);
     for (const { id: tenant } of config.tenants) {
       for (const missing of missingKeys(tenant, opened)) {
         const key = opened.auditKey(formatKeyId({ tenant, version: 1, ...missing }));

@@ -20,7 +20,10 @@ import { openPeople, type People } from './people/register.ts';
 import { openPolicy, type Policy, type PolicyStore } from './policy/policy.ts';
 import { openRevocations } from './revocations.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
-import { type KeyStore, makePrivateKey, openKeyStore, type StoredKey } from './store/key-store.ts';
+import { type KekRotation, openKekRotation } from './store/kek-rotation.ts';
+import { type KeyStore, openKeyStore, type StoredKey } from './store/key-store.ts';
+import { makePrivateKey } from './store/make-key.ts';
+import { type Outbox, openOutbox } from './store/outbox.ts';
 import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
@@ -47,6 +50,9 @@ export interface OpenStore extends StoreParts {
   readonly records: Records;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
+  /** Audit records of changes, on their way to the log. */
+  readonly outbox: Outbox;
+  readonly kekRotation: KekRotation;
   readonly serviceAuthority: Authority;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
@@ -94,7 +100,9 @@ async function assemble(
   parts: StoreParts,
 ): Promise<OpenStore> {
   const { limits, now } = parts;
-  const records = openRecords(sqliteRows(database), keks);
+  const rows = sqliteRows(database);
+  const records = openRecords(rows, keks);
+  const outbox = openOutbox(records);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });
@@ -112,6 +120,8 @@ async function assemble(
     records,
     keys,
     certificates,
+    outbox,
+    kekRotation: openKekRotation({ rows, records, keks, outbox, now }),
     serviceAuthority,
     leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),

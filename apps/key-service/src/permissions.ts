@@ -56,12 +56,24 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'act-approve': ['key-admin', 'custodian'],
   'act-refuse': acting,
   'act-execute': acting,
+
+  'keys-list': ['operator', 'key-admin', 'auditor'],
+  'keys-show': ['operator', 'key-admin', 'auditor'],
+  'keys-rotate': ['key-admin'],
+  'keys-suspend': ['operator', 'key-admin'],
+  'keys-resume': ['key-admin'],
+  'keys-deactivate': ['key-admin'],
+  'keys-compromise': ['operator', 'key-admin'],
+  'keys-destroy-cancel': ['key-admin'],
 };
 
 /** Operations that the policy's duties narrow further. */
 export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
   'identity-add': 'create',
   import: 'create',
+  'keys-rotate': 'rotate',
+  'keys-deactivate': 'delete',
+  'keys-destroy-cancel': 'delete',
 };
 
 /**
@@ -80,6 +92,8 @@ export const withoutCode: readonly KeyOperation[] = [
   'trust-list',
   'audit-head',
   'policy-show',
+  'keys-list',
+  'keys-show',
   'people-list',
   'people-enrol',
   'people-confirm',

@@ -18,7 +18,7 @@ import {
 } from '@sealpost/service';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { refusal } from './admission.ts';
-import { type Caller, callerOf } from './caller.ts';
+import { actorOf, type Caller, callerOf } from './caller.ts';
 import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
 import type { AuditSubject } from './operations/operation.ts';
@@ -189,7 +189,11 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       operation,
       caller,
       () => subject(request, store),
-      async (note) => run(request, { caller, store, tenants, installation, now, note }),
+      async (note) => {
+        const result = await run(request, { caller, store, tenants, installation, now, note });
+        await store.outbox.flush(keeper.journal().append);
+        return result;
+      },
     );
   }
 
@@ -243,10 +247,6 @@ export function buildServer(options: ServerOptions): FastifyInstance {
       return;
     }
   }
-}
-
-function actorOf({ role, name, fingerprint }: Caller) {
-  return { role, name, certificate: fingerprint };
 }
 
 function faultCode(error: unknown): string {

@@ -4,9 +4,11 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { type RunningService, readAuthorities, readIdentity, type ServiceContext } from '@sealpost/service';
+import { installationTenant } from './authority/authority.ts';
 import { certificateAges } from './certificate-ages.ts';
 import { openHsm } from './hsm/open-hsm.ts';
 import { openKeeper } from './keeper.ts';
+import { keepTending } from './lifecycle/keep-tending.ts';
 import { buildServer } from './server.ts';
 import { readSlotFile } from './vault/slot-file.ts';
 
@@ -30,6 +32,15 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     keeper.status().sealed ? 0 : keeper.store().leases.revocations.late(clock.now()).length,
   );
   telemetry.gauge('sealpost_audit_failing', () => (isAuditFailing() ? 1 : 0));
+  const tending = keepTending({
+    keeper,
+    clock,
+    log,
+    tenants: [installationTenant, ...config.tenants.map(({ id }) => id)],
+  });
+  telemetry.gauge('sealpost_key_rotation_due_timestamp_seconds', () =>
+    tending.dues().map(({ tenant, use, at }) => ({ value: at.getTime() / 1000, labels: { tenant, use } })),
+  );
   const ages = certificateAges(config.tenants.map(({ id }) => id));
   telemetry.gauge('sealpost_certificates', () => (keeper.status().sealed ? [] : ages(keeper.store(), clock.now())));
 
@@ -52,6 +63,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
       // Requests that workers keep open would hold up the end.
       if (!keeper.status().sealed) keeper.store().leases.revocations.release();
       await closed;
+      await tending.stop();
       await keeper.close();
       await hsm?.close();
     },

@@ -44,6 +44,7 @@ export function memoryRows(): Rows {
     removeKek({ use, version }) {
       keks.delete(`${use} ${version}`);
     },
+    scrub() {},
     transaction(run) {
       if (isInside) return run();
       const kept = { rows: new Map(rows), keks: new Map(keks) };

@@ -36,7 +36,7 @@ for (const name of readdirSync(recorded)) {
       assert.ok(outer && slot, opening);
       const root = await openSlot(slot, readSlotFile(join(directory.path, 'root')).bytes, outer.id);
       assert.ok(root);
-      const store = await openStore(database, outer, root, { limits, now: () => new Date(), hsm: undefined });
+      const store = await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date() });
       for (const { keyId, algorithm, spki } of holds.keys) {
         const key = store.keys.get(keyId);
         assert.equal(key?.algorithm, algorithm);

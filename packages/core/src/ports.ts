@@ -124,6 +124,8 @@ export interface CertificateRecord {
   readonly keyId?: KeyId;
   /** Imported by an operator as the partner's certificate: trusted for encrypting to this address without a path. */
   readonly pinned: boolean;
+  /** The key opens what was encrypted to it, and nothing new is: it was suspended, deactivated or compromised. */
+  readonly opensOnly?: true;
 }
 
 /** Where recipients' and senders' certificates come from. */

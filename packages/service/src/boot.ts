@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Clock, codeOf, type EventName, events, type Log, type ServiceRole } from '@sealpost/core';
+import { configFileVariable } from './config/environment.ts';
 import type { HttpConfig } from './config/http.ts';
 import type { Installation } from './config/installation.ts';
 import { ConfigError, loadConfig } from './config/load.ts';
@@ -153,12 +154,13 @@ function readOptions(args: string[]): Options {
         'http-port': { type: 'string' },
       },
     });
-    if (values.config === undefined) throw new TypeError('--config FILE is missing');
+    const config = values.config ?? process.env[configFileVariable];
+    if (config === undefined) throw new TypeError(`--config FILE is missing, and so is ${configFileVariable}`);
     const port = values['http-port'];
     if (port !== undefined && !(/^[0-9]{1,5}$/.test(port) && Number(port) <= 65_535))
       throw new TypeError('--http-port must be a port, 0 for a free one');
     return {
-      config: values.config,
+      config,
       checkOnly: values['check-config'],
       ...(port === undefined ? {} : { httpPort: Number(port) }),
     };

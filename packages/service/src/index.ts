@@ -17,6 +17,7 @@ export { type RunningService, runService, type ServiceContext } from './boot.ts'
 export { canonicalJson } from './canonical-json.ts';
 export type { BlobsConfig } from './config/blobs.ts';
 export type { EgressConfig, RouteConfig } from './config/egress.ts';
+export { configFileVariable } from './config/environment.ts';
 export type { HttpConfig } from './config/http.ts';
 export { announcedBytes, type IngressConfig } from './config/ingress.ts';
 export { type Installation, installation, type Problem } from './config/installation.ts';
@@ -34,6 +35,13 @@ export { connectKeyAdmin, type KeyAdmin } from './key-admin.ts';
 export { connectKeyService } from './key-client.ts';
 export { type KeyCaller, type KeyConnection, openKeyConnection } from './key-connection.ts';
 export { KeyFault, type KeyFaultCode, keyFaults } from './key-protocol/faults.ts';
+export {
+  type DecryptionAlgorithm,
+  decryptionPartner,
+  type KeyAlgorithmName,
+  type SigningAlgorithm,
+} from './key-protocol/key-algorithms.ts';
+export { type KeyState, type KeyStep, keyStates, keyTransitions, stateAfter } from './key-protocol/key-states.ts';
 export {
   type KeyAnswer,
   type KeyOperation,

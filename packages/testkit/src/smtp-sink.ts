@@ -65,6 +65,8 @@ export interface SinkOptions {
   /** Decides a reply; undefined for the usual one. A transaction counts as taken when the reply to `message` begins with 2. */
   readonly reply?: (moment: SinkMoment) => SinkReply | undefined | Promise<SinkReply | undefined>;
   readonly port?: number;
+  /** Address to listen on; left out: 127.0.0.1. */
+  readonly host?: string;
   /** False: nothing is remembered, for a load that would fill the memory. */
   readonly keep?: boolean;
 }
@@ -123,7 +125,8 @@ export async function startSmtpSink(options: SinkOptions = {}): Promise<SmtpSink
       if (options.keep !== false) transactions.push(transaction);
     }).catch(() => socket.destroy());
   });
-  server.listen(options.port ?? 0, '127.0.0.1');
+  const host = options.host ?? '127.0.0.1';
+  server.listen(options.port ?? 0, host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
@@ -132,7 +135,7 @@ export async function startSmtpSink(options: SinkOptions = {}): Promise<SmtpSink
     await server[Symbol.asyncDispose]();
   }
   return {
-    host: '127.0.0.1',
+    host,
     port,
     transactions,
     get sessions() {

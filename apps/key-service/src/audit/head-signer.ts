@@ -4,7 +4,8 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { formatKeyId } from '@sealpost/core';
 import { type ChainHead, type SignedHead, signHead } from '@sealpost/service';
 import { installationTenant } from '../authority/authority.ts';
-import { type KeyStore, makePrivateKey } from '../store/key-store.ts';
+import type { KeyStore } from '../store/key-store.ts';
+import { makePrivateKey } from '../store/make-key.ts';
 import { privateKeyOf } from '../vault/wrap-key.ts';
 
 /** An authority's kind of key: used in place, given out by no operation. */

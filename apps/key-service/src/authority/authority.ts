@@ -11,7 +11,8 @@ import {
   issueCertificate,
 } from '@sealpost/smime';
 import type { CertificateStore } from '../store/certificate-store.ts';
-import { type KeyStore, makePrivateKey, type NewAlgorithm } from '../store/key-store.ts';
+import type { KeyStore } from '../store/key-store.ts';
+import { makePrivateKey, type NewAlgorithm } from '../store/make-key.ts';
 import type { Records } from '../store/records.ts';
 import { privateKeyOf } from '../vault/wrap-key.ts';
 

@@ -1,9 +1,9 @@
 // A tenant's internal CA and what the gateway needs to serve the tenant: spool keys of both stages and the key of its markers.
 
 import { type KeyUse, normalAddress, spoolIdentity, type TenantId } from '@sealpost/core';
-import { KeyFault } from '@sealpost/service';
-import { importPublicKey } from '@sealpost/smime';
-import { makePrivateKey, type NewAlgorithm } from '../store/key-store.ts';
+import { type DecryptionAlgorithm, KeyFault, type SigningAlgorithm } from '@sealpost/service';
+import { type CertificateProfile, importPublicKey } from '@sealpost/smime';
+import { makePrivateKey, type NewAlgorithm } from '../store/make-key.ts';
 import {
   type Authority,
   type AuthorityName,
@@ -13,7 +13,7 @@ import {
 } from './authority.ts';
 
 /** Two years: below the 825 days that the S/MIME baseline requirements allow (§6.3.2, strict generation). */
-const identityLifeMs = 730 * 86_400_000;
+export const identityLifeMs = 730 * 86_400_000;
 
 /** Identity of the HMAC key that authenticates our own markers. */
 export const markerIdentity = 'marker';
@@ -55,30 +55,40 @@ export async function makeTenantKey(tenant: TenantId, key: TenantKey, stores: Au
   else stores.keys.add({ tenant, ...key, privateKey: await makePrivateKey(key.algorithm) });
 }
 
+/** What a person's certificate is for, by the uses of its key. */
+export function profileOf(uses: readonly KeyUse[]): CertificateProfile {
+  if (uses.length > 1) return 'smime';
+  return uses[0] === 'signing' ? 'smime-sign' : 'smime-encrypt';
+}
+
 export interface NewIdentity {
   readonly tenant: TenantId;
   readonly address: string;
   readonly commonName: string;
-  readonly algorithm: 'rsa-2048' | 'rsa-3072' | 'p-256';
+  readonly algorithm: SigningAlgorithm;
+  readonly decryptionAlgorithm: DecryptionAlgorithm;
   readonly single: boolean;
 }
 
 /** Makes keys and certificates of a person: one pair each for signing and decryption, or one for both. */
 export async function addIdentity(identity: NewIdentity, stores: AuthorityStores): Promise<void> {
-  const { tenant, commonName, algorithm, single } = identity;
+  const { tenant, commonName, algorithm, decryptionAlgorithm, single } = identity;
+  // One key for both uses must be able to do both.
+  if (single && algorithm !== decryptionAlgorithm) throw new KeyFault('request-malformed');
   const address = normalAddress(identity.address);
   const ca = await ensureAuthority(nameOf(tenant), stores);
   const signing = await makePrivateKey(algorithm);
-  const decryption = single ? signing : await makePrivateKey(algorithm);
+  const decryption = single ? signing : await makePrivateKey(decryptionAlgorithm);
   stores.records.transaction(() => {
     // Asked here, because two requests for one address may both have been making keys.
     if (stores.keys.versions(tenant, address, 'signing').length > 0) throw new KeyFault('exists');
     const pairs = [
-      { use: 'signing', privateKey: signing, profile: single ? 'smime' : 'smime-sign' },
-      { use: 'decryption', privateKey: decryption, profile: single ? 'smime' : 'smime-encrypt' },
+      { use: 'signing', privateKey: signing },
+      { use: 'decryption', privateKey: decryption },
     ] as const;
+    const uses = pairs.map(({ use }) => use);
     let shared: ReturnType<Authority['issue']> | undefined;
-    for (const { use, privateKey, profile } of pairs) {
+    for (const { use, privateKey } of pairs) {
       const key = stores.keys.add({ tenant, identity: address, use, privateKey });
       const certificate =
         (single ? shared : undefined) ??
@@ -87,7 +97,7 @@ export async function addIdentity(identity: NewIdentity, stores: AuthorityStores
             subject: { commonName, organization: tenant },
             addresses: [address],
             publicKey: importPublicKey(key.spki),
-            profile,
+            profile: profileOf(single ? uses : [use]),
           },
           identityLifeMs,
         );

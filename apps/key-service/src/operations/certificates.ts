@@ -1,16 +1,20 @@
 // Certificates by tenant and address, and each tenant's trusted roots: public material, asked for with every message.
 
-import type { TenantId } from '@sealpost/core';
+import type { CertificateRecord, TenantId } from '@sealpost/core';
+import { certificateFromDer } from '@sealpost/smime';
 import { tenantAuthority } from '../authority/tenant-authority.ts';
+import { mayBeUsed } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
+import type { StoredKey } from '../store/key-store.ts';
 import type { Operation } from './operation.ts';
 
 export const certificates: Operation<'certificates'> = {
   run({ tenant, address }, { store }) {
     return {
-      records: store.certificates
-        .ofAddress(tenant as TenantId, address)
-        .map((record) => ({ ...record, chain: [...record.chain] })),
+      records: usable(store.certificates.ofAddress(tenant as TenantId, address), store).map((record) => ({
+        ...record,
+        chain: [...record.chain],
+      })),
     };
   },
 };
@@ -18,6 +22,31 @@ export const certificates: Operation<'certificates'> = {
 export const trustAnchors: Operation<'trust-anchors'> = {
   run: ({ tenant }, { store }) => ({ certificates: anchorsOf(tenant as TenantId, store) }),
 };
+
+/**
+ * As the states of their keys have it: who signs does it with an active key, so only these stand here for signing, the newest first;
+ * whatever opens old mail stays, marked where nothing new may be encrypted to it.
+ */
+function usable(records: readonly CertificateRecord[], { keys }: OpenStore): CertificateRecord[] {
+  const owned = records.map((record) => ({ record, key: record.keyId && keys.get(record.keyId) }));
+  const closed = new Set(
+    owned.flatMap(({ record, key }) =>
+      key && key.name.use === 'decryption' && key.state !== 'active' ? [record.fingerprint] : [],
+    ),
+  );
+  return owned
+    .filter(({ key }) => !key || mayBeUsed(key))
+    .sort((a, b) => start(b.record) - start(a.record) || versionOf(b.key) - versionOf(a.key))
+    .map(({ record }) => (closed.has(record.fingerprint) ? { ...record, opensOnly: true as const } : record));
+}
+
+function start({ certificate }: CertificateRecord): number {
+  return certificateFromDer(certificate).notBefore.getTime();
+}
+
+function versionOf(key: StoredKey | undefined): number {
+  return key?.name.version ?? 0;
+}
 
 /** The tenant's own CA first, then what operators added. */
 export function anchorsOf(tenant: TenantId, store: OpenStore): Buffer[] {

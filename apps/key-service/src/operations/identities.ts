@@ -1,7 +1,7 @@
 // People of the tenants: their keys and certificates are made here; lists show what there is, never a private key.
 
 import { type CertificateRecord, domainOf, normalAddress, parseKeyId, type TenantId } from '@sealpost/core';
-import { type KeyAnswer, KeyFault, type TenantsConfig } from '@sealpost/service';
+import { decryptionPartner, type KeyAnswer, KeyFault, type TenantsConfig } from '@sealpost/service';
 import { certificateFromDer } from '@sealpost/smime';
 import { addIdentity } from '../authority/tenant-authority.ts';
 import type { OpenStore } from '../open-store.ts';
@@ -11,10 +11,16 @@ type Identity = KeyAnswer<'identity-show'>['identity'];
 
 export const identityAdd: Operation<'identity-add'> = {
   subject: ({ address }, store) => ({ address: store.auditAddress(address) }),
-  async run({ address, algorithm, single, commonName }, { store, tenants, note }) {
+  async run(
+    { address, algorithm, decryptionAlgorithm = decryptionPartner(algorithm), single, commonName },
+    { store, tenants, note },
+  ) {
     const tenant = tenantOf(address, tenants);
     note({ tenant });
-    await addIdentity({ tenant, address, algorithm, single, commonName: commonName ?? shortName(address) }, store);
+    await addIdentity(
+      { tenant, address, algorithm, decryptionAlgorithm, single, commonName: commonName ?? shortName(address) },
+      store,
+    );
     return identityOf(tenant, address, store.certificates.ofAddress(tenant, address));
   },
 };

@@ -4,6 +4,8 @@
 import { isAddress, type KeyUse, normalAddress, type TenantId } from '@sealpost/core';
 import { KeyFault } from '@sealpost/service';
 import type { Certificate } from '@sealpost/smime';
+import { actorOf } from '../caller.ts';
+import { type Actor, moveKey } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
 import { identityOf, meantTenant, tenantOf } from './identities.ts';
 import type { Operation } from './operation.ts';
@@ -24,7 +26,7 @@ export const importFile: Operation<'import'> = {
     ...(tenant === undefined ? {} : { tenant }),
     ...(address === undefined ? {} : { address: store.auditAddress(address) }),
   }),
-  run({ tenant: named, address, file, password }, { store, tenants, note }) {
+  run({ tenant: named, address, file, password }, { store, tenants, note, caller }) {
     const { leaves, certificates } = readImport(file, password);
     const entries = leaves.flatMap((leaf): Entry[] => {
       const chain = chainOf(leaf.certificate, certificates);
@@ -43,7 +45,7 @@ export const importFile: Operation<'import'> = {
       count: entries.length,
     });
     store.records.transaction(() => {
-      for (const entry of entries) add(entry, store);
+      for (const entry of entries) if (!activate(entry, store, actorOf(caller))) add(entry, store);
     });
     // One answer for an address that several certificates name.
     const distinct = new Map(entries.map((entry) => [`${entry.tenant} ${entry.address}`, entry]));
@@ -59,6 +61,20 @@ export const importFile: Operation<'import'> = {
 function addressesOf({ addresses }: Certificate, wanted: string | undefined): string[] {
   const named = [...new Set(addresses.filter(isAddress).map(normalAddress))];
   return wanted === undefined ? named : named.filter((each) => each === normalAddress(wanted));
+}
+
+/** A certificate for keys of ours that wait for one: they are in use from now on. False where none does. */
+function activate({ tenant, address, certificate, chain, privateKey }: Entry, store: OpenStore, actor: Actor): boolean {
+  if (privateKey) return false;
+  const { fingerprint, der, spki } = certificate;
+  const waiting = usesOf(certificate)
+    .flatMap((use) => store.keys.versions(tenant, address, use))
+    .filter((key) => key.state === 'pre-active' && key.spki.equals(spki));
+  for (const key of waiting) {
+    store.certificates.add(tenant, { fingerprint, certificate: der, chain, address, keyId: key.keyId, pinned: false });
+    moveKey(key, 'activate', store, actor);
+  }
+  return waiting.length > 0;
 }
 
 function add({ tenant, address, certificate, chain, privateKey }: Entry, { keys, certificates }: OpenStore): void {

@@ -6,6 +6,16 @@ import { auditAddress } from './audit-address.ts';
 import { certificates, trustAnchors } from './certificates.ts';
 import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
+import {
+  keysCompromise,
+  keysDeactivate,
+  keysDestroyCancel,
+  keysList,
+  keysResume,
+  keysRotate,
+  keysShow,
+  keysSuspend,
+} from './keys.ts';
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { policyShow } from './policy.ts';
@@ -42,6 +52,14 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'trust-add': trustAdd,
   'trust-list': trustList,
   'audit-address': auditAddress,
+  'keys-list': keysList,
+  'keys-show': keysShow,
+  'keys-rotate': keysRotate,
+  'keys-suspend': keysSuspend,
+  'keys-resume': keysResume,
+  'keys-deactivate': keysDeactivate,
+  'keys-compromise': keysCompromise,
+  'keys-destroy-cancel': keysDestroyCancel,
   'policy-show': policyShow,
   'people-list': peopleList,
   'people-enrol': peopleEnrol,

@@ -3,6 +3,7 @@
 // cannot find out which keys exist.
 
 import { decodeEnvelope, type Envelope, envelopeHash, fail, isOwnerOf, type KeyId, parseKeyId } from '@sealpost/core';
+import { mayBeUsed } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
 import type { AuditSubject, Call } from './operation.ts';
@@ -32,6 +33,6 @@ export function justifiedKey(
   const name = parseKeyId(keyId);
   if (name.tenant !== ticket.tenant || !isOwnerOf(name, ticket.direction, envelope)) throw fail('key-denied');
   const key = store.keys.get(keyId as KeyId);
-  if (!key) throw fail('key-denied');
+  if (!key || !mayBeUsed(key)) throw fail('key-denied');
   return key;
 }

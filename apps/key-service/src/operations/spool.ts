@@ -17,7 +17,7 @@ const stageOf: Partial<Record<ClientRole, StageName>> = { 'crypto-worker': 'cryp
 
 export const spoolPublicKey: Operation<'spool-public-key'> = {
   run({ tenant, stage }, { store }) {
-    const [newest] = store.keys.versions(tenant as TenantId, spoolIdentity(stage), 'spool');
+    const newest = store.keys.current(tenant as TenantId, spoolIdentity(stage), 'spool');
     if (!newest) throw new KeyFault('not-found');
     return { keyId: newest.keyId, publicKey: newest.spki };
   },
@@ -38,7 +38,10 @@ export const spoolPrivateKey: Operation<'spool-private-key'> = {
 export const markerKeys: Operation<'marker-keys'> = {
   subject: ({ instance, tenant }) => ({ instance, tenant }),
   run({ instance, tenant, ephemeral }, call) {
-    const versions = call.store.keys.versions(tenant as TenantId, markerIdentity, 'mac');
+    // The newest makes markers, the ones before prove older mail; one that others may know proves nothing.
+    const versions = call.store.keys
+      .versions(tenant as TenantId, markerIdentity, 'mac')
+      .filter(({ state }) => state === 'active' || state === 'deactivated');
     if (versions.length === 0) throw new KeyFault('not-found');
     const how = { instance, ephemeral, purpose: 'marker', lifeMs: spoolLifeMs } as const;
     return { keys: versions.map((key) => handOver(key, how, call)) };

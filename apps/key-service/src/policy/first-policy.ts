@@ -7,7 +7,8 @@ const rotation: KeyPolicy['rotation'] = {
   // Half of the life of the certificates that the tenant's CA issues: the other half is for what was missed.
   signing: { days: 365, jitterPercent: 10 },
   decryption: { days: 365, jitterPercent: 10 },
-  spool: { days: null, jitterPercent: 10 },
+  // What one stolen key would read.
+  spool: { days: 90, jitterPercent: 10 },
 };
 
 const production: KeyPolicy = {

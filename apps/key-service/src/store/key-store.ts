@@ -1,15 +1,13 @@
-// Key versions of an open store: made, imported, found, and used without their secret leaving the call.
+// Key versions of an open store: added, found, moved from state to state, and used without their secret leaving the call.
 
-import { createSecretKey, generateKeyPair, type KeyObject, randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
+import type { KeyObject } from 'node:crypto';
 import { fail, formatKeyId, type KeyId, type KeyName, type KeyUse, parseKeyId, type TenantId } from '@sealpost/core';
+import { type KeyState, keyStates } from '@sealpost/service';
 import { using } from '../vault/box.ts';
 import type { Keks } from '../vault/keks.ts';
-import { type KeyFacts, publicHalf, unwrapKey, wrapKey } from '../vault/wrap-key.ts';
+import { type KeyFacts, publicHalf, rewrapKey, unwrapKey, wrapKey } from '../vault/wrap-key.ts';
+import { algorithmOf } from './make-key.ts';
 import type { Records } from './records.ts';
-
-/** What the service makes keys of; imported ones may be others. */
-export type NewAlgorithm = 'rsa-2048' | 'rsa-3072' | 'p-256' | 'ed25519' | 'x25519' | 'hmac-sha256';
 
 /** A key version, its secret wrapped. */
 export interface StoredKey {
@@ -19,7 +17,14 @@ export interface StoredKey {
   /** DER; empty for an HMAC key. */
   readonly spki: Buffer;
   readonly createdAt: Date;
-  /** The secret as wrap-key.ts made it. */
+  readonly state: KeyState;
+  /** When it came into its state. */
+  readonly since: Date;
+  /** Known to be compromised, whatever its state. */
+  readonly compromised: boolean;
+  /** While its destruction is pending: when that window ends. */
+  readonly destroyAt?: Date;
+  /** The secret as wrap-key.ts made it; empty once it is destroyed. */
   readonly wrapped: Buffer;
 }
 
@@ -30,7 +35,12 @@ interface NewKey {
   readonly use: KeyUse;
   /** For an HMAC key, a secret KeyObject. */
   readonly privateKey: KeyObject;
+  /** `active` unless it waits for its certificate. */
+  readonly state?: 'active' | 'pre-active';
 }
+
+/** What changes with a step of a key's life. */
+type Moved = Pick<StoredKey, 'state' | 'since' | 'compromised' | 'destroyAt'>;
 
 export interface KeyStore {
   /** Adds as the next version of its identity and use. */
@@ -38,35 +48,16 @@ export interface KeyStore {
   get(keyId: KeyId): StoredKey | undefined;
   /** Versions of an identity's use, newest first. */
   versions(tenant: TenantId, identity: string, use: KeyUse): StoredKey[];
-  /** Runs `use` on PKCS#8 DER (or the HMAC key's bytes), which is overwritten afterwards. Errors: `key-denied` for an unknown id. */
+  /** The one in use: the newest that is active. */
+  current(tenant: TenantId, identity: string, use: KeyUse): StoredKey | undefined;
+  ofTenant(tenant: TenantId): StoredKey[];
+  /** Compare-and-swap: undefined when the key's state is not that of `found` any more. A destroyed key loses its secret with it. */
+  move(found: StoredKey, to: Moved): StoredKey | undefined;
+  /**
+   * Runs `use` on PKCS#8 DER (or the HMAC key's bytes), which is overwritten afterwards. Error: `key-denied` for an unknown id and
+   * for a key that its state does not let open anything.
+   */
   withSecret<T>(key: KeyId | StoredKey, use: (secret: Buffer) => T): T;
-}
-
-const generate = promisify(generateKeyPair);
-
-/** A fresh private key; RSA generation runs in the thread pool. */
-export async function makePrivateKey(algorithm: NewAlgorithm): Promise<KeyObject> {
-  switch (algorithm) {
-    case 'rsa-2048':
-      return (await generate('rsa', { modulusLength: 2048 })).privateKey;
-    case 'rsa-3072':
-      return (await generate('rsa', { modulusLength: 3072 })).privateKey;
-    case 'p-256':
-      return (await generate('ec', { namedCurve: 'P-256' })).privateKey;
-    case 'ed25519':
-      return (await generate('ed25519')).privateKey;
-    case 'x25519':
-      return (await generate('x25519')).privateKey;
-    case 'hmac-sha256':
-      return using(randomBytes(32), (secret) => createSecretKey(secret));
-  }
-}
-
-function algorithmOf({ type, asymmetricKeyType, asymmetricKeyDetails: details }: KeyObject): string {
-  if (type === 'secret') return 'hmac-sha256';
-  if (asymmetricKeyType === 'rsa') return `rsa-${details?.modulusLength}`;
-  if (details?.namedCurve === 'prime256v1') return 'p-256';
-  return details?.namedCurve ?? asymmetricKeyType ?? 'unknown';
 }
 
 interface KeyContent {
@@ -74,17 +65,18 @@ interface KeyContent {
   readonly keyId: string;
   readonly algorithm: string;
   readonly spki: string;
-  readonly state: 'active';
+  readonly state: KeyState;
   readonly createdAt: string;
+  /** Absent in what the first form wrote. */
+  readonly since?: string;
+  readonly compromised?: true;
+  readonly destroyAt?: string;
   readonly wrapped: string;
 }
 
 export function openKeyStore(records: Records, keks: Keks, now: () => Date): KeyStore {
-  const place = (keyId: KeyId, { tenant, identity }: KeyName) =>
-    ({ kind: 'key', tenant, owner: identity, id: keyId }) as const;
-
   function read(keyId: KeyId): StoredKey | undefined {
-    const content = records.get(place(keyId, parseKeyId(keyId)));
+    const content = records.get(placeOf(parseKeyId(keyId), keyId));
     return content && parse(content);
   }
 
@@ -98,53 +90,93 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
 
   return {
     versions,
+    current: (tenant, identity, use) => versions(tenant, identity, use).find(({ state }) => state === 'active'),
+    ofTenant: (tenant) => records.ofTenant('key', tenant).map(parse),
     get: read,
-    add({ tenant, identity, use, privateKey }) {
+    add({ tenant, identity, use, privateKey, state = 'active' }) {
       const version = (versions(tenant, identity, use)[0]?.name.version ?? 0) + 1;
       const name: KeyName = { tenant, identity, use, version };
       const keyId = formatKeyId(name);
       const isSecret = privateKey.type === 'secret';
       const spki = isSecret ? Buffer.alloc(0) : publicHalf(privateKey);
-      const algorithm = algorithmOf(privateKey);
-      const createdAt = now();
-      const facts = factsOf({ keyId, name, algorithm, spki });
+      const facts = factsOf({ keyId, name, algorithm: algorithmOf(privateKey), spki });
       const secret = isSecret ? privateKey.export() : privateKey.export({ format: 'der', type: 'pkcs8' });
       const wrapped = using(secret, () => wrapKey(secret, facts, keks));
-      const content: KeyContent = {
-        v: 1,
-        keyId,
-        algorithm,
-        spki: spki.toString('base64'),
-        state: 'active',
-        createdAt: createdAt.toISOString(),
-        wrapped: wrapped.toString('base64'),
-      };
-      records.insert(place(keyId, name), Buffer.from(JSON.stringify(content)));
-      return { keyId, name, algorithm, spki, createdAt, wrapped };
+      const at = now();
+      const { algorithm } = facts;
+      const key = { keyId, name, algorithm, spki, createdAt: at, state, since: at, compromised: false, wrapped };
+      records.insert(placeOf(name, keyId), format(key));
+      return key;
+    },
+    move(found, to) {
+      const { destroyAt: _, ...kept } = found;
+      const wrapped = to.state.startsWith('destroyed') ? Buffer.alloc(0) : found.wrapped;
+      let next: StoredKey | undefined;
+      const isDone = records.change(placeOf(found.name, found.keyId), (content) => {
+        const stands = parse(content);
+        if (stands.state !== found.state || stands.since.getTime() !== found.since.getTime()) return content;
+        // What is wrapped anew meanwhile stays so.
+        next = { ...kept, ...to, wrapped: wrapped.length === 0 ? wrapped : stands.wrapped };
+        return format(next);
+      });
+      return isDone ? next : undefined;
     },
     withSecret(key, use) {
       const found = typeof key === 'string' ? read(key) : key;
-      if (!found) throw fail('key-denied');
+      if (!found || !keyStates[found.state].opens) throw fail('key-denied');
       return unwrapKey(found.wrapped, factsOf(found), keks, use);
     },
   };
 }
 
-function factsOf({ keyId, name, algorithm, spki }: Omit<StoredKey, 'createdAt' | 'wrapped'>): KeyFacts {
+/** A key's row with its data key under the newest KEK; the same buffer when nothing is to be done. */
+export function rewrapped(content: Buffer, keks: Keks): Buffer {
+  const key = parse(content);
+  if (key.wrapped.length === 0) return content;
+  const wrapped = rewrapKey(key.wrapped, factsOf(key), keks);
+  return wrapped === key.wrapped ? content : format({ ...key, wrapped });
+}
+
+function placeOf({ tenant, identity }: KeyName, keyId: KeyId) {
+  return { kind: 'key', tenant, owner: identity, id: keyId } as const;
+}
+
+function factsOf({ keyId, name, algorithm, spki }: Pick<StoredKey, 'keyId' | 'name' | 'algorithm' | 'spki'>): KeyFacts {
   return { keyId, use: name.use, owner: `${name.tenant}/${name.identity}`, algorithm, spki };
 }
 
+function format(key: StoredKey): Buffer {
+  const content: KeyContent = {
+    v: 1,
+    keyId: key.keyId,
+    algorithm: key.algorithm,
+    spki: key.spki.toString('base64'),
+    state: key.state,
+    createdAt: key.createdAt.toISOString(),
+    since: key.since.toISOString(),
+    ...(key.compromised ? { compromised: true } : {}),
+    ...(key.destroyAt ? { destroyAt: key.destroyAt.toISOString() } : {}),
+    wrapped: key.wrapped.toString('base64'),
+  };
+  return Buffer.from(JSON.stringify(content));
+}
+
 function parse(content: Buffer): StoredKey {
-  // The row was opened under the store's own key: its form is what `add` wrote.
-  const { v, keyId, algorithm, spki, createdAt, wrapped } = JSON.parse(content.toString('utf8')) as KeyContent;
-  if (v !== 1) throw fail('version-unsupported');
-  const name = parseKeyId(keyId);
+  // The row was opened under the store's own key: its form is what `format` wrote.
+  const read = JSON.parse(content.toString('utf8')) as KeyContent;
+  if (read.v !== 1) throw fail('version-unsupported');
+  const name = parseKeyId(read.keyId);
+  const createdAt = new Date(read.createdAt);
   return {
     keyId: formatKeyId(name),
     name,
-    algorithm,
-    spki: Buffer.from(spki, 'base64'),
-    createdAt: new Date(createdAt),
-    wrapped: Buffer.from(wrapped, 'base64'),
+    algorithm: read.algorithm,
+    spki: Buffer.from(read.spki, 'base64'),
+    createdAt,
+    state: read.state,
+    since: read.since === undefined ? createdAt : new Date(read.since),
+    compromised: read.compromised === true,
+    ...(read.destroyAt === undefined ? {} : { destroyAt: new Date(read.destroyAt) }),
+    wrapped: Buffer.from(read.wrapped, 'base64'),
   };
 }

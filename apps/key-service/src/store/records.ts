@@ -45,6 +45,8 @@ export interface Records {
    * whose content `change` makes another one. Gives the last place, undefined at the end.
    */
   renew(after: RowPlace | undefined, limit: number, change: (kind: string, content: Buffer) => Buffer): Renewed;
+  /** What was removed or replaced is overwritten on disk too when it returns. */
+  scrub(): void;
   /** All or nothing, on disk when it returns. */
   transaction<T>(run: () => T): T;
 }
@@ -108,6 +110,7 @@ export function openRecords(rows: Rows, keks: Keks): Records {
         const last = batch.at(-1);
         return last && batch.length === limit ? { last, changed } : { changed };
       }),
+    scrub: rows.scrub,
     transaction: rows.transaction,
   };
 }

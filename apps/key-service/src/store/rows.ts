@@ -33,6 +33,8 @@ export interface Rows {
   /** Throws RowTaken when the use has the version already. */
   addKek(kek: WrappedKek): void;
   removeKek(kek: Pick<WrappedKek, 'use' | 'version'>): void;
+  /** What was removed or replaced is overwritten on disk too when it returns. */
+  scrub(): void;
   /** All or nothing, durable when it returns; one inside another is part of it. */
   transaction<T>(run: () => T): T;
 }

@@ -41,16 +41,32 @@ export function wrapKey(secret: Buffer, facts: KeyFacts, keks: Keks): Buffer {
  * Errors: `version-unsupported`, `sealed-malformed`.
  */
 export function unwrapKey<T>(wrapped: Buffer, facts: KeyFacts, keks: Keks, use: (secret: Buffer) => T): T {
-  if (wrapped[0] !== wrapVersion || wrapped[1] !== wrapSuite) throw fail('version-unsupported');
-  const [keyId, version, boxedKey, boxed] = readFrame(wrapped, 4).fields as [Buffer, Buffer, Buffer, Buffer];
-  if (keyId.toString() !== facts.keyId) throw fail('sealed-malformed');
+  const { version, boxedKey, boxed } = readWrapped(wrapped, facts);
   const bound = boundTo(facts);
-  const dataKey = unbox(keks.at(facts.use, Number(version.toString())), boxedKey, bound);
+  const dataKey = unbox(keks.at(facts.use, version), boxedKey, bound);
   const secret = using(dataKey, () => unbox(dataKey, boxed, bound));
   return using(secret, () => {
     if (facts.spki.length > 0) compare(wrapped, secret, facts.spki, keks);
     return use(secret);
   });
+}
+
+/** The same secret with its data key under the newest KEK; the same buffer when it is there already. */
+export function rewrapKey(wrapped: Buffer, facts: KeyFacts, keks: Keks): Buffer {
+  const kek = keks.newest(facts.use);
+  const { version, boxedKey, boxed } = readWrapped(wrapped, facts);
+  if (version === kek.version) return wrapped;
+  const bound = boundTo(facts);
+  return using(unbox(keks.at(facts.use, version), boxedKey, bound), (dataKey) =>
+    writeFrame(wrapVersion, wrapSuite, [facts.keyId, String(kek.version), box(kek.key, dataKey, bound), boxed]),
+  );
+}
+
+function readWrapped(wrapped: Buffer, { keyId: expected }: KeyFacts) {
+  if (wrapped[0] !== wrapVersion || wrapped[1] !== wrapSuite) throw fail('version-unsupported');
+  const [keyId, version, boxedKey, boxed] = readFrame(wrapped, 4).fields as [Buffer, Buffer, Buffer, Buffer];
+  if (keyId.toString() !== expected) throw fail('sealed-malformed');
+  return { version: Number(version.toString()), boxedKey, boxed };
 }
 
 /** What was compared while these KEKs are open: the same bytes under the same keys cannot hold another secret, and comparing costs

@@ -22,6 +22,9 @@ export interface Act {
   /** End of a lease. */
   readonly until?: string;
   readonly count?: number;
+  /** State of a key after a step, and before it. */
+  readonly state?: string;
+  readonly was?: string;
   /** `ok`, an error's code, or `unfinished`: the service ended between intent and outcome, and nothing was answered. */
   readonly result: string;
 }
@@ -101,8 +104,23 @@ export async function findExposure(file: string, worker: string, from: Date, to:
 }
 
 function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
-  const { at, operation, request, actor, instance, tenant, key, address, message, lease, until, count, result } =
-    record;
+  const {
+    at,
+    operation,
+    request,
+    actor,
+    instance,
+    tenant,
+    key,
+    address,
+    message,
+    lease,
+    until,
+    count,
+    state,
+    was,
+    result,
+  } = record;
   const act = {
     at,
     operation,
@@ -118,6 +136,8 @@ function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
     lease,
     until,
     count,
+    state,
+    was,
     result: result ?? 'unfinished',
   };
   // An outcome that leaves something out must not wipe what the intent said.

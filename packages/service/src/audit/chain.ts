@@ -39,6 +39,9 @@ export interface AuditEntry {
   readonly until?: string;
   readonly instance?: string;
   readonly certificate?: string;
+  /** State of a key after a step, and before it where it had one. */
+  readonly state?: string;
+  readonly was?: string;
   /** What was requested to be done under dual control, and the id and SHA-256 of that request. */
   readonly act?: string;
   readonly approval?: string;

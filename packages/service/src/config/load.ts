@@ -3,6 +3,7 @@
 
 import { readFileSync, statSync } from 'node:fs';
 import { isAlias, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Environment, fillIn } from './environment.ts';
 import { crossCheck, type Installation, installation, type Problem } from './installation.ts';
 import { problemsOf } from './problems.ts';
 
@@ -20,14 +21,14 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads and checks the file. Throws ConfigError. */
-export function loadConfig(file: string): Installation {
-  return parseConfig(readFile(file), file);
+/** Reads and checks the file, its variables from the environment. Throws ConfigError. */
+export function loadConfig(file: string, environment: Environment = process.env): Installation {
+  return parseConfig(readFile(file), file, environment);
 }
 
 /** Checks the text of a configuration file; `file` is its name for error messages. Throws ConfigError. */
-export function parseConfig(text: string, file: string): Installation {
-  const parsed = installation.safeParse(readYaml(text, file), { reportInput: true });
+export function parseConfig(text: string, file: string, environment: Environment = {}): Installation {
+  const parsed = installation.safeParse(readYaml(text, file, environment), { reportInput: true });
   if (!parsed.success) throw new ConfigError(file, problemsOf(installation, parsed.error.issues));
   const problems = crossCheck(parsed.data);
   if (problems.length > 0) throw new ConfigError(file, problems);
@@ -44,7 +45,7 @@ function readFile(file: string): string {
   }
 }
 
-function readYaml(text: string, file: string): unknown {
+function readYaml(text: string, file: string, environment: Environment): unknown {
   const problem = (sentence: string) => new ConfigError(file, [{ path: '', text: sentence }]);
   const lines = new LineCounter();
   try {
@@ -56,6 +57,12 @@ function readYaml(text: string, file: string): unknown {
       Node(_, node) {
         // Aliases repeat what they name: nine lines of them make a billion items.
         if (isAlias(node)) throw problem('anchors and aliases are not allowed');
+      },
+      Scalar(at, node) {
+        if (at === 'key' || typeof node.value !== 'string') return;
+        const filled = fillIn(node.value, node.type !== 'PLAIN', environment);
+        if ('problem' in filled) throw problem(`line ${lines.linePos(node.range?.[0] ?? 0).line}: ${filled.problem}`);
+        node.value = filled.value;
       },
       Pair(_, { key }) {
         if (!isScalar(key)) throw problem('a key must be a plain text');

@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import { actOperations } from './acts.ts';
 import { auditOperations } from './audit.ts';
+import { keyLifeOperations } from './keys.ts';
 import { peopleOperations } from './people.ts';
 import { policyOperations } from './policy.ts';
 import { revocationOperations } from './revocations.ts';
@@ -20,6 +21,7 @@ export const keyOperations = {
   ...revocationOperations,
   ...peopleOperations,
   ...auditOperations,
+  ...keyLifeOperations,
   ...policyOperations,
   ...staffOperations,
   ...actOperations,

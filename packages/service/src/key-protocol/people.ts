@@ -1,6 +1,7 @@
 // People of the tenants and whom they trust: certificates as the worker looks them up, and what an operator adds and lists.
 
 import { z } from 'zod';
+import { decryptionAlgorithms, signingAlgorithms } from './key-algorithms.ts';
 import { address, bytes, certificate, maxImport, tenant, time } from './values.ts';
 
 const certificateRecord = z.object({
@@ -10,6 +11,8 @@ const certificateRecord = z.object({
   address: z.string(),
   keyId: z.string().optional(),
   pinned: z.boolean(),
+  /** Only where it is so. */
+  opensOnly: z.literal(true).exactOptional(),
 });
 
 const certificateSummary = z.object({
@@ -34,8 +37,6 @@ const anchorSummary = z.object({
   own: z.boolean(),
 });
 
-const keyAlgorithms = ['rsa-2048', 'rsa-3072', 'p-256'] as const;
-
 export const peopleOperations = {
   certificates: {
     // Whatever stands in an envelope is looked up; only what gets keys must have the form of an address.
@@ -47,7 +48,9 @@ export const peopleOperations = {
   'identity-add': {
     request: z.strictObject({
       address,
-      algorithm: z.enum(keyAlgorithms).default('rsa-2048'),
+      algorithm: z.enum(signingAlgorithms).default('rsa-2048'),
+      /** Of the decryption key, where it is not the one that belongs to `algorithm`. */
+      decryptionAlgorithm: z.enum(decryptionAlgorithms).optional(),
       /** One certificate for both uses instead of one each. */
       single: z.boolean().default(false),
       commonName: z.string().min(1).max(64).optional(),

@@ -187,6 +187,12 @@ export const metrics = {
     by: ['key-service'],
     labels: {},
   },
+  sealpost_key_rotation_due_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the next key of a tenant and use is to be rotated, as Unix time; read hourly',
+    by: ['key-service'],
+    labels: { tenant: 'configured', use: ['signing', 'decryption', 'spool', 'mac', 'ca'] },
+  },
   sealpost_key_leases_kept: {
     kind: 'gauge',
     help: 'Workers that did not say in time that a lease called back is gone, and get no more',

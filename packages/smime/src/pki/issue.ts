@@ -39,9 +39,14 @@ const PURPOSES: Readonly<Record<NamedProfile, string | undefined>> = {
   'tls-server': PURPOSE.serverAuth,
 };
 
+/** The subject of another certificate as it stands there: its holder gets a successor. */
+interface SubjectOf {
+  readonly of: Certificate;
+}
+
 export interface IssueRequest {
   /** UTF-8 text. The common name must not be empty; RFC 5280 wants at most 64 characters each. */
-  readonly subject: { readonly commonName: string; readonly organization?: string };
+  readonly subject: { readonly commonName: string; readonly organization?: string } | SubjectOf;
   /** RFC 5321 or 6531 addresses; domains are written as A-labels. */
   readonly addresses?: readonly string[];
   readonly uris?: readonly string[];
@@ -99,7 +104,9 @@ function serialOf(given: Uint8Array | undefined): Uint8Array {
   return serial;
 }
 
-function name({ commonName, organization }: IssueRequest['subject']): Buffer {
+function name(subject: IssueRequest['subject']): Buffer {
+  if ('of' in subject) return subject.of.subjectDer;
+  const { commonName, organization } = subject;
   if (commonName === '') throw new RangeError('commonName');
   const attribute = (type: string, text: string): Buffer => tlv(TAG.set, sequence(oid(type), utf8String(text)));
   const common = attribute('2.5.4.3', commonName);

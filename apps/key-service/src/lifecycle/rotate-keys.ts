@@ -1,0 +1,84 @@
+// The next version of an identity's keys. What the tenant's own CA certified is renewed by it at once; for a certificate from
+// elsewhere the new key waits, pre-active, until its certificate is imported. The version before stays active for the overlap.
+
+import { type KeyUse, parseKeyId } from '@sealpost/core';
+import { KeyFault } from '@sealpost/service';
+import { type Certificate, certificateFromDer, importPublicKey } from '@sealpost/smime';
+import type { Authority } from '../authority/authority.ts';
+import { identityLifeMs, profileOf, tenantAuthority } from '../authority/tenant-authority.ts';
+import type { OpenStore } from '../open-store.ts';
+import type { StoredKey } from '../store/key-store.ts';
+import { makePrivateKey, type NewAlgorithm } from '../store/make-key.ts';
+import { type Actor, announce } from './move-key.ts';
+
+/**
+ * The new versions. `current`: the version in use. One certificate for both uses is renewed as one, so its other key is replaced
+ * with it. A key that waits for its certificate already is given again.
+ */
+export async function rotateKey(current: StoredKey, store: OpenStore, actor: Actor): Promise<StoredKey[]> {
+  const { tenant, identity } = current.name;
+  const holders = twinsOf(current, store).filter(({ state }) => state === 'active');
+  const record = certificateOf(current, store);
+  const ca = tenantAuthority(tenant, store);
+  const isOurs = record !== undefined && ca !== undefined && record.issuer?.equals(ca.certificate.der) === true;
+  const waits = record !== undefined && !isOurs;
+  if (waits) {
+    const waiting = holders.flatMap(({ name }) => store.keys.versions(tenant, identity, name.use)[0] ?? []);
+    if (waiting.every(({ state }) => state === 'pre-active')) return waiting;
+  }
+  const privateKey = await makePrivateKey(current.algorithm as NewAlgorithm);
+  return store.records.transaction(() => {
+    // Two requests may both have been making keys.
+    if (store.keys.current(tenant, identity, current.name.use)?.keyId !== current.keyId)
+      throw new KeyFault('key-state');
+    const made = holders.map(({ name: { use } }) => {
+      const key = store.keys.add({ tenant, identity, use, privateKey, state: waits ? 'pre-active' : 'active' });
+      announce(key, undefined, store, actor);
+      return key;
+    });
+    if (record && ca && isOurs) renew(record.certificate, ca, made, store);
+    return made;
+  });
+}
+
+function renew(before: Certificate, ca: Authority, made: readonly StoredKey[], store: OpenStore): void {
+  const [first] = made;
+  if (!first) return;
+  const { tenant, identity } = first.name;
+  const certificate = ca.issue(
+    {
+      subject: { of: before },
+      addresses: [identity],
+      publicKey: importPublicKey(first.spki),
+      profile: profileOf(made.map(({ name }) => name.use)),
+    },
+    identityLifeMs,
+  );
+  const { fingerprint, der } = certificate;
+  const common = { fingerprint, certificate: der, chain: [ca.certificate.der], address: identity, pinned: false };
+  for (const { keyId } of made) store.certificates.add(tenant, { ...common, keyId });
+}
+
+/** Key versions of the same identity that are the same key: one certificate for both uses. */
+export function twinsOf({ name: { tenant, identity }, keyId, spki }: StoredKey, { keys }: Pick<OpenStore, 'keys'>) {
+  const uses: readonly KeyUse[] = ['signing', 'decryption', 'spool', 'mac'];
+  return uses
+    .flatMap((use) => keys.versions(tenant, identity, use))
+    .filter((each) => each.keyId === keyId || (spki.length > 0 && each.spki.equals(spki)));
+}
+
+interface Certified {
+  readonly certificate: Certificate;
+  /** DER of its issuer, where known. */
+  readonly issuer: Buffer | undefined;
+}
+
+/** The newest certificate of a key, for people's keys. */
+export function certificateOf(
+  { keyId }: StoredKey,
+  { certificates }: Pick<OpenStore, 'certificates'>,
+): Certified | undefined {
+  const { tenant, identity } = parseKeyId(keyId);
+  const record = certificates.ofAddress(tenant, identity).find((each) => each.keyId === keyId);
+  return record && { certificate: certificateFromDer(record.certificate), issuer: record.chain[0] };
+}

@@ -1,0 +1,116 @@
+// Key versions: what there is, and the steps of their lives that one person may take.
+
+import { type KeyId, parseKeyId, type TenantId } from '@sealpost/core';
+import { type KeyAnswer, KeyFault, type KeyStep, stateAfter } from '@sealpost/service';
+import { installationTenant } from '../authority/authority.ts';
+import { actorOf } from '../caller.ts';
+import { moveKey } from '../lifecycle/move-key.ts';
+import { rotateKey, twinsOf } from '../lifecycle/rotate-keys.ts';
+import { dueOf } from '../lifecycle/tend-keys.ts';
+import type { OpenStore } from '../open-store.ts';
+import type { StoredKey } from '../store/key-store.ts';
+import type { Call, Operation } from './operation.ts';
+
+type Summary = KeyAnswer<'keys-list'>['keys'][number];
+
+export const keysList: Operation<'keys-list'> = {
+  run({ tenant, identity, state }, { store, tenants }) {
+    const chosen = [installationTenant, ...tenants.map(({ id }) => id)].filter(
+      (id) => tenant === undefined || id === tenant,
+    );
+    const found = chosen
+      .flatMap((id) => store.keys.ofTenant(id))
+      .filter(({ name }) => identity === undefined || name.identity === identity)
+      .filter((key) => state === undefined || key.state === state);
+    return { keys: found.map((key) => summaryOf(key, store)).sort(byName) };
+  },
+};
+
+export const keysShow: Operation<'keys-show'> = {
+  run({ keyId }, { store }) {
+    const key = foundKey(keyId, store);
+    const { tenant, identity } = key.name;
+    const certificates = store.certificates.ofAddress(tenant, identity).filter((each) => each.keyId === key.keyId);
+    return {
+      key: summaryOf(key, store),
+      publicKey: key.spki,
+      certificates: certificates.map(({ fingerprint }) => fingerprint),
+    };
+  },
+};
+
+export const keysRotate: Operation<'keys-rotate'> = {
+  subject: ({ tenant, identity }, store) =>
+    identity.includes('@') ? { tenant, address: store.auditAddress(identity) } : { tenant },
+  async run({ tenant, identity, use }, { store, caller, note }) {
+    const uses = use === undefined ? (['signing', 'decryption', 'spool', 'mac'] as const) : [use];
+    const made: StoredKey[] = [];
+    for (const each of uses) {
+      const current = store.keys.current(tenant as TenantId, identity, each);
+      // One certificate for both uses was renewed with the first.
+      if (!current || made.some(({ keyId }) => keyId === current.keyId)) continue;
+      made.push(...(await rotateKey(current, store, actorOf(caller))));
+    }
+    if (made.length === 0) throw new KeyFault('not-found');
+    note({ count: made.length });
+    return { keys: made.map((key) => summaryOf(key, store)) };
+  },
+};
+
+export const keysSuspend = movingBy('suspend');
+export const keysResume = movingBy('resume');
+export const keysDeactivate = movingBy('deactivate');
+export const keysCompromise = movingBy('compromise');
+export const keysDestroyCancel = movingBy('destroy-cancel');
+
+function movingBy(step: KeyStep) {
+  return {
+    subject: ({ keyId }: { keyId: string }, store: OpenStore) => ({
+      tenant: parseKeyId(keyId).tenant,
+      key: store.auditKey(keyId),
+    }),
+    run({ keyId }: { keyId: string }, { store, caller }: Call) {
+      const key = foundKey(keyId, store);
+      // What is known of a key is known of it under both its names.
+      const twins = step === 'compromise' ? twinsOf(key, store) : [];
+      const others = twins.filter(
+        (each) => each.keyId !== key.keyId && stateAfter(step, each.state, true) !== undefined,
+      );
+      const moved = store.records.transaction(() =>
+        [key, ...others].map((each) => moveKey(each, step, store, actorOf(caller))),
+      );
+      return { keys: moved.map((each) => summaryOf(each, store)) };
+    },
+  };
+}
+
+/** Fault: `not-found`. */
+function foundKey(keyId: string, store: OpenStore): StoredKey {
+  parseKeyId(keyId);
+  const key = store.keys.get(keyId as KeyId);
+  if (!key) throw new KeyFault('not-found');
+  return key;
+}
+
+function summaryOf(key: StoredKey, store: OpenStore): Summary {
+  const { keyId, name, algorithm, state, createdAt, since, destroyAt } = key;
+  const isCurrent = state === 'active' && store.keys.current(name.tenant, name.identity, name.use)?.keyId === keyId;
+  const due = isCurrent ? dueOf(key, store) : undefined;
+  return {
+    keyId,
+    ...name,
+    algorithm,
+    state,
+    createdAt,
+    since,
+    ...(destroyAt ? { destroyAt } : {}),
+    ...(due ? { nextRotation: due } : {}),
+  };
+}
+
+function byName(a: Summary, b: Summary): number {
+  if (a.tenant !== b.tenant || a.identity !== b.identity || a.use !== b.use) {
+    return `${a.tenant} ${a.identity} ${a.use}` < `${b.tenant} ${b.identity} ${b.use}` ? -1 : 1;
+  }
+  return b.version - a.version;
+}

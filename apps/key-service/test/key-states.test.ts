@@ -1,0 +1,146 @@
+// The life of keys: every step from every state against the table, in one transaction with its audit record; and the page shows
+// the same table.
+
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { codeOf, tenantId } from '@sealpost/core';
+import { KeyFault, type KeyState, type KeyStep, keyStates, keyTransitions, stateAfter } from '@sealpost/service';
+import { moveKey, self } from '../src/lifecycle/move-key.ts';
+import type { OpenStore } from '../src/open-store.ts';
+import type { StoredKey } from '../src/store/key-store.ts';
+import { openedStore } from './opened-store.ts';
+
+const alpha = tenantId('alpha');
+const states = Object.keys(keyStates) as KeyState[];
+const steps = [...new Set(keyTransitions.map(({ step }) => step))];
+const { privateKey } = generateKeyPairSync('ed25519');
+const isState = (error: unknown): boolean => error instanceof KeyFault && error.code === 'key-state';
+
+/** The shortest way to a state. */
+const ways: Readonly<Record<KeyState, readonly KeyStep[]>> = {
+  'pre-active': [],
+  active: ['activate'],
+  suspended: ['activate', 'suspend'],
+  deactivated: ['activate', 'deactivate'],
+  compromised: ['activate', 'compromise'],
+  'destroy-pending': ['activate', 'deactivate', 'destroy'],
+  destroyed: ['activate', 'deactivate', 'destroy', 'erase'],
+  'destroyed-compromised': ['activate', 'compromise', 'destroy', 'erase'],
+};
+
+function keyIn(state: KeyState, store: OpenStore): StoredKey {
+  const made = store.keys.add({ tenant: alpha, identity: 'a@a.test', use: 'signing', privateKey, state: 'pre-active' });
+  return ways[state].reduce((key, step) => moveKey(key, step, store, self), made);
+}
+
+test('every step from every state does what the table says, and nothing else', async () => {
+  await using opened = await openedStore();
+  const store = opened.store();
+  for (const state of states) {
+    for (const step of steps) {
+      const key = keyIn(state, store);
+      assert.equal(key.state, state);
+      const expected = stateAfter(step, state, key.compromised || step === 'compromise');
+      if (expected) assert.equal(moveKey(key, step, store, self).state, expected, `${step} from ${state}`);
+      else assert.throws(() => moveKey(key, step, store, self), isState, `${step} from ${state}`);
+      assert.equal(store.keys.get(key.keyId)?.state, expected ?? state);
+    }
+  }
+});
+
+test('a secret opens in the states that open, and a destroyed one is nowhere in the store', async () => {
+  await using opened = await openedStore();
+  for (const state of states) {
+    const { keyId } = keyIn(state, opened.store());
+    const use = () => opened.store().keys.withSecret(keyId, (secret) => secret.length > 0);
+    if (keyStates[state].opens) assert.equal(use(), true, state);
+    else assert.throws(use, (error) => codeOf(error) === 'key-denied', state);
+  }
+  const { wrapped } = keyIn('deactivated', opened.store());
+  const gone = keyIn('destroyed', opened.store());
+  assert.equal(gone.wrapped.length, 0);
+  await opened.reopen();
+  assert.equal(opened.store().keys.get(gone.keyId)?.wrapped.length, 0);
+  assert.ok(wrapped.length > 0);
+});
+
+test('two who take a step from the same state: one does, the other is told; and each step has one record', async () => {
+  await using opened = await openedStore();
+  const store = opened.store();
+  const key = keyIn('active', store);
+  const before = (await opened.log()).length;
+  moveKey(key, 'suspend', store, { role: 'operator', name: 'first' });
+  assert.throws(() => moveKey(key, 'deactivate', store, { role: 'operator', name: 'second' }), isState);
+  const records = (await opened.log()).slice(before);
+  assert.deepEqual(
+    records.map(({ operation, actor, was, state, key: named }) => [operation, actor.name, was, state, named]),
+    [['key-state', 'first', 'active', 'suspended', store.auditKey(key.keyId)]],
+  );
+});
+
+test('a change and its record are one: a failed transaction leaves neither, and a restart before the log takes the record to it', async () => {
+  await using opened = await openedStore();
+  const key = keyIn('active', opened.store());
+  await opened.log();
+  const count = (await opened.log()).length;
+  assert.throws(() =>
+    opened.store().records.transaction(() => {
+      moveKey(key, 'suspend', opened.store(), self);
+      throw new Error('the disk is full');
+    }),
+  );
+  assert.equal(opened.store().keys.get(key.keyId)?.state, 'active');
+  assert.equal((await opened.log()).length, count);
+  moveKey(key, 'suspend', opened.store(), self);
+  await opened.reopen();
+  assert.equal(opened.store().keys.get(key.keyId)?.state, 'suspended');
+  const failing = opened.store().outbox.flush(() => Promise.reject(new Error('no disk')));
+  await assert.rejects(failing, /no disk/);
+  assert.equal((await opened.log()).length, count + 1);
+  assert.equal((await opened.log()).length, count + 1, 'and once');
+});
+
+test('a signing key that may not sign any more is called back from who holds it; one that opens still is not', async () => {
+  await using opened = await openedStore();
+  const store = opened.store();
+  const holder = { client: 'c', name: 'w', instance: 'w1' };
+  const called = (use: 'signing' | 'decryption'): number => {
+    const key = store.keys.add({ tenant: alpha, identity: 'b@a.test', use, privateKey });
+    const now = store.now();
+    store.leases.take({ ...holder, keyId: key.keyId, until: new Date(now.getTime() + 60_000) }, now);
+    moveKey(key, 'suspend', store, self);
+    return store.leases.revocations.list(now).filter(({ keyId }) => keyId === key.keyId).length;
+  };
+  assert.deepEqual([called('signing'), called('decryption')], [1, 0]);
+});
+
+test('a key of an authority does not move, nor does the only active key that mail needs', async () => {
+  await using opened = await openedStore();
+  const store = opened.store();
+  const ca = store.keys.add({ tenant: alpha, identity: 'ca.internal', use: 'ca', privateKey });
+  for (const step of steps) assert.throws(() => moveKey(ca, step, store, self), isState);
+  const spool = () => store.keys.add({ tenant: alpha, identity: 'stage.crypto', use: 'spool', privateKey });
+  const first = spool();
+  const isNeeded = (error: unknown): boolean => error instanceof KeyFault && error.code === 'key-needed';
+  for (const step of ['suspend', 'deactivate', 'compromise'] as const) {
+    assert.throws(() => moveKey(first, step, store, self), isNeeded, step);
+  }
+  spool();
+  assert.equal(moveKey(first, 'deactivate', store, self).state, 'deactivated');
+});
+
+test('docs/key-management.md shows these tables', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/key-management.md'), 'utf8');
+  const yes = (may: boolean): string => (may ? 'yes' : '–');
+  for (const [state, { signs, opens }] of Object.entries(keyStates)) {
+    assert.ok(page.includes(`| \`${state}\` | ${yes(signs)} | ${yes(opens)} |`), state);
+  }
+  for (const { step, from, to, compromised } of keyTransitions) {
+    const when = compromised === undefined ? '' : compromised ? ', compromised' : ', not compromised';
+    const row = `| \`${step}\` | ${from.map((state) => `\`${state}\``).join(', ')}${when} | \`${to}\` |`;
+    assert.ok(page.includes(row), row);
+  }
+});
