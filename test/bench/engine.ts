@@ -3,9 +3,9 @@
 // Usage: npm run bench -- engine [--json] [--rounds N] [--bytes N]… [--keys rsa|rsa-3072|p256]… [--only NAME]…
 //        Names: raw, sealpost, pkijs, openssl cms, bouncy castle; raw and sealpost are what the targets are about
 
+import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { WORKER_NODE_FLAGS } from '../../apps/cli/src/up/node-flags.ts';
 import { bouncy, stopBouncy } from './engine/bouncy.ts';
 import type { Direction } from './engine/contender.ts';
 import { openssl } from './engine/openssl.ts';
@@ -14,8 +14,12 @@ import { raw } from './engine/raw.ts';
 import { type Kind, makeScene, type Scene } from './engine/scene.ts';
 import { sealpost } from './engine/sealpost.ts';
 
-setFlagsFromString('--expose-gc');
-globalThis.gc = runInNewContext('gc') as typeof globalThis.gc;
+/** All contenders in a process like a worker, and with the collector at hand. */
+const NODE_FLAGS = [...WORKER_NODE_FLAGS, '--expose-gc'];
+if (!NODE_FLAGS.every((flag) => process.execArgv.includes(flag))) {
+  const own = [...NODE_FLAGS, import.meta.filename, ...process.argv.slice(2)];
+  process.exit(spawnSync(process.execPath, own, { stdio: 'inherit' }).status ?? 1);
+}
 
 /** Processor time of one sample: short enough for turns, long enough for the clock. */
 const SAMPLE_MS = 150;

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { WORKER_NODE_FLAGS } from '../../apps/cli/src/up/node-flags.ts';
 
 /** Of the message, above idle. */
 const LIMIT = 2.5;
@@ -51,7 +52,9 @@ process.exitCode = ok ? 0 : 1;
 
 function read(direction: Reading['direction'], cipher: string): Reading {
   const child = new URL('memory-one.ts', import.meta.url).pathname;
-  const text = execFileSync(process.execPath, [child, direction, cipher, directory], { encoding: 'utf8' });
+  const text = execFileSync(process.execPath, [...WORKER_NODE_FLAGS, child, direction, cipher, directory], {
+    encoding: 'utf8',
+  });
   const { messageBytes, idleBytes, peakBytes } = JSON.parse(text);
   const ratio = Math.round(((peakBytes - idleBytes) / messageBytes) * 1000) / 1000;
   return { direction, cipher, messageBytes, idleBytes, peakBytes, ratio };

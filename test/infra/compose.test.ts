@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadConfig } from '@sealpost/service';
 import { parse } from 'yaml';
+import { nodeFlags } from '../../apps/cli/src/up/node-flags.ts';
 
 const infra = join(import.meta.dirname, '../../infra');
 const read = (name: string): string => readFileSync(join(infra, name), 'utf8');
@@ -42,6 +43,14 @@ test('every process gets the same settings, a read-only root, no capability, and
     assert.equal(service.read_only, true, name);
     assert.deepEqual(service.cap_drop, ['ALL'], name);
     assert.equal(service.stop_grace_period, '20s', name);
+  }
+});
+
+test('the images start Node with the flags that `sealpost up` gives it', () => {
+  for (const role of ['ingress', 'crypto-worker', 'egress', 'key-service']) {
+    const [, entry = '[]'] =
+      new RegExp(`^FROM runtime AS ${role}\n(?:.+\n)*?ENTRYPOINT (.+)$`, 'm').exec(read('Dockerfile')) ?? [];
+    assert.deepEqual(JSON.parse(entry), ['node', ...nodeFlags(role), `apps/${role}/src/main.ts`]);
   }
 });
 

@@ -6,9 +6,11 @@ import {
   cryptoStage,
   deliveryStage,
   type Ledger,
+  namedSpoolKeys,
   openBlobs,
   redisLedger,
   redisQuarantine,
+  type SpoolKeys,
 } from '@sealpost/queue';
 import type { Installation } from '@sealpost/service';
 
@@ -20,6 +22,8 @@ const silent: Log = { event: () => undefined };
 export interface OperatorQueue {
   status(): Promise<readonly StageStatus[]>;
   readonly quarantine: Quarantine;
+  /** Reads every piece of the spool. */
+  spoolKeys(now: Date): Promise<SpoolKeys>;
   readonly ledger: Ledger;
   close(): Promise<void>;
 }
@@ -32,6 +36,7 @@ export async function openOperatorQueue({ redis, blobs }: Installation): Promise
   return {
     status: () => Promise.all(stages.map((stage) => stage.status(new Date()))),
     quarantine: redisQuarantine(link, store),
+    spoolKeys: (now) => namedSpoolKeys(store, now),
     ledger: redisLedger(link),
     async close() {
       await store.close();

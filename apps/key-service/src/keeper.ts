@@ -7,27 +7,30 @@ import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/c
 import {
   type AuditEntry,
   type ChainHead,
-  holdsHead,
   type Installation,
   type KeyAnswer,
   KeyFault,
   parseHead,
   type SignedHead,
+  type SlotKind,
   ticketLifeMs,
 } from '@sealpost/service';
 import { contradicts, openClientHeads } from './audit/client-heads.ts';
 import { auditKeyId, findAuditKey, type HeadSigner, headSigner, makeAuditKey } from './audit/head-signer.ts';
 import type { Journal } from './audit/journal.ts';
 import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-memory.ts';
-import { openLog } from './audit/open-log.ts';
+import { holdsMemory, openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
+import { type BackupMade, makeBackup } from './backup/make-backup.ts';
 import type { Hsm } from './hsm/hsm.ts';
 import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
-import { type OuterStore, readOuter } from './store/outer.ts';
+import { markDevelopment, type OuterStore, readOuter, readSlots } from './store/outer.ts';
+import { openSharesInHand, type ShareProgress } from './unseal-shares.ts';
 import { using } from './vault/box.ts';
-import { openSlot, type SlotKind } from './vault/slots.ts';
+import { findRoot } from './vault/slots.ts';
+import { secretByToken } from './vault/token-slot.ts';
 
 /** How often a checkpoint is written and the log's head kept in the store: what is cut off before it is found at the next opening. */
 const headIntervalMs = 10_000;
@@ -49,8 +52,20 @@ export interface Keeper {
   hear(client: string, head: string): Promise<void>;
   /** The public half of the audit key, SPKI in base64. Error: `key-service-sealed`. */
   auditKey(): string;
-  /** Opens with a slot's secret. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
+  /** By the audit key, over a form of backup-file.ts. Error: `key-service-sealed`. */
+  sign(form: Buffer): Buffer;
+  /** Saves the store. Faults: `backup-not-configured`; error: `key-service-sealed`. */
+  backUp(): Promise<BackupMade>;
+  /** Opens with the secret of any slot of a kind. Faults: `passphrase-wrong`, `too-many-attempts`, `audit-tampered`, `store-foreign`, `policy-missing`. */
   unseal(kind: SlotKind, secret: Buffer): Promise<void>;
+  /** Takes a custodian's share, sealed to the key in the status; the one that is enough opens. Faults: `share-wrong`, and as above. */
+  unsealShare(sealed: Buffer): Promise<ShareProgress | undefined>;
+  /** Forgets the shares in hand; how many there were. */
+  resetShares(): number;
+  /** Opens with a slot whose key is in the token. Faults: `passphrase-wrong` when none opens, the token's, and as above. */
+  unsealByToken(): Promise<void>;
+  /** The store was opened by a file that was made for development. */
+  markDevelopment(): void;
   /** Says why a slot that should open by itself did not. */
   slotFailed(): void;
   seal(): Promise<void>;
@@ -80,11 +95,11 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     throw new SetupError(`the key store in ${config.keyServer.directory} was not finished: run \`init\` again`);
   }
   if (outer.development) log.event('store.development');
-  const { file, deadlineMs } = config.keyServer.audit;
-  return keep(database, outer, await openLog({ file, deadlineMs, ...options }), options);
+  else if (outer.slots.length === 1) log.event('store.one-slot');
+  return keep(database, await openLog({ ...config.keyServer.audit, ...options }), options);
 }
 
-function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | undefined, options: KeeperOptions): Keeper {
+function keep(database: DatabaseSync, journal: Journal | undefined, options: KeeperOptions): Keeper {
   const { config, log, clock, trusted, replaceLog = false } = options;
   const { file } = config.keyServer.audit;
   let open: OpenStore | undefined;
@@ -92,6 +107,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
   let attempts: number[] = [];
   let opening: Promise<void> | undefined;
   const clientHeads = openClientHeads();
+  const shares = openSharesInHand();
   /** Revocations and workers that are late with them, once on record. */
   const told = new Set<string>();
   /** While the store is open. */
@@ -125,18 +141,26 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     rememberLog(open.records, memory);
   }
 
+  /** What the store shows now: slots and KEKs change while it is open. */
+  function outside(): OuterStore {
+    const outer = readOuter(database);
+    if (!outer) throw fail('internal');
+    return outer;
+  }
+
   async function tryOpen(kind: SlotKind, secret: Buffer): Promise<void> {
-    const slot = outer.slots.find((each) => each.kind === kind);
-    const root = slot && (await openSlot(slot, secret, outer.id));
-    if (!root) {
+    const outer = outside();
+    const found = await findRoot(outer.slots, kind, secret, outer.id);
+    if (!found) {
       await event('unseal-refused', { result: 'passphrase-wrong' });
       throw new KeyFault('passphrase-wrong');
     }
+    const { root, slot } = found;
     const more = { limits: limitsOf(config), now: () => clock.now(), hsm: options.hsm };
     const opened = await openStore(database, outer, root, more).finally(() => using(root, () => undefined));
     try {
       await check(opened);
-      await provision(opened);
+      await provision(opened, slot);
     } catch (error) {
       opened.forget();
       forgetSigner(signer);
@@ -144,6 +168,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     }
     open = opened;
     reason = undefined;
+    shares.reset();
     await mark();
     log.event('store.opened');
   }
@@ -161,7 +186,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     const known = recallLog(opened.records);
     memory = replaceLog ? beginAnew(known) : known;
     signer = headSigner(memory.log, key);
-    const { head, end } = known;
+    const { head } = known;
     if (replaceLog) {
       await event('audit-log-replaced', { replaces: head ? `${head.seq} ${head.hash}` : 'none', result: 'ok' });
       theJournal().signWith(signer);
@@ -171,7 +196,7 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     if (shown?.log === known.log) {
       rememberLog(opened.records, { ...known, shown: { seq: shown.seq, hash: shown.hash } });
     }
-    if (shown || (known.shown && !holds(known.shown)) || (head && end && !(await holdsHead(file, end, head)))) {
+    if (shown || (known.shown && !holds(known.shown)) || !(await holdsMemory(file, known, theJournal(), signer))) {
       reason = 'audit-tampered';
       log.event('audit.failed', { reason: 'tampered' });
       throw new KeyFault('audit-tampered');
@@ -208,8 +233,8 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     await seal('audit-tampered');
   }
 
-  async function provision(opened: OpenStore): Promise<void> {
-    await event('store-opened', { result: 'ok' });
+  async function provision(opened: OpenStore, slot: string): Promise<void> {
+    await event('store-opened', { slot, result: 'ok' });
     await opened.outbox.flush(theJournal().append);
     for (const { id: tenant } of config.tenants) {
       for (const missing of missingKeys(tenant, opened)) {
@@ -226,6 +251,33 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
   async function event(operation: string, more: Partial<AuditEntry>): Promise<void> {
     const actor = { role: 'key-service', name: 'self' };
     await theJournal().append({ at: clock.now(), kind: 'event', operation, request: randomUUID(), actor, ...more });
+  }
+
+  function theSigner(): HeadSigner {
+    if (!signer) throw fail('key-service-sealed');
+    return signer;
+  }
+
+  async function backUp(): Promise<BackupMade> {
+    const { key, signForm } = theSigner();
+    const head = theJournal().signedHead();
+    if (!open || head === undefined) throw fail('key-service-sealed');
+    return await makeBackup({
+      config: config.keyServer.backup,
+      database,
+      storeId: outside().id,
+      store: open,
+      head,
+      key,
+      sign: signForm,
+      async recorded(name, make) {
+        const subject = { tenant: installationTenant, key: name };
+        await event('key-make', { kind: 'intent', ...subject });
+        const made = await make();
+        await event('key-make', { kind: 'outcome', ...subject, result: 'ok' });
+        return made;
+      },
+    });
   }
 
   function theJournal(): Journal {
@@ -257,13 +309,34 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     signer = undefined;
   }
 
+  function countAttempt(): void {
+    const now = clock.now().getTime();
+    attempts = attempts.filter((at) => at > now - attemptWindowMs);
+    if (attempts.length >= maxAttempts) throw new KeyFault('too-many-attempts');
+    attempts.push(now);
+  }
+
+  async function unseal(kind: SlotKind, secret: Buffer): Promise<void> {
+    if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
+    // One after the other: two at once would open the store twice, and cost twice the memory.
+    const turn = (opening ?? Promise.resolve()).then(() => (open ? undefined : tryOpen(kind, secret)));
+    opening = turn.catch(() => undefined);
+    await turn;
+  }
+
   return {
-    status: () => ({
-      sealed: open === undefined,
-      ...(reason === undefined ? {} : { reason }),
-      development: outer.development,
-      slots: outer.slots.map(({ kind }) => kind),
-    }),
+    status() {
+      const { development, slots } = outside();
+      return {
+        sealed: open === undefined,
+        ...(reason === undefined ? {} : { reason }),
+        development,
+        slots: slots.map(({ label, kind, createdAt }) => ({ label, kind, ...(createdAt ? { createdAt } : {}) })),
+        ...(slots.length === 1 && !development ? { risk: 'one-slot' as const } : {}),
+        unsealKey: shares.key,
+        shares: open ? [] : shares.progress(slots),
+      };
+    },
     store() {
       if (!open) throw fail('key-service-sealed');
       return open;
@@ -271,20 +344,30 @@ function keep(database: DatabaseSync, outer: OuterStore, journal: Journal | unde
     journal: theJournal,
     signedHead: () => journal?.signedHead(),
     hear,
-    auditKey() {
-      if (!signer) throw fail('key-service-sealed');
-      return signer.key;
-    },
+    auditKey: () => theSigner().key,
+    sign: (form) => theSigner().signForm(form),
+    backUp,
     async unseal(kind, secret) {
-      if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
-      const now = clock.now().getTime();
-      attempts = attempts.filter((at) => at > now - attemptWindowMs);
-      if (attempts.length >= maxAttempts) throw new KeyFault('too-many-attempts');
-      attempts.push(now);
-      // One after the other: two at once would open the store twice, and cost twice the memory.
-      const turn = (opening ?? Promise.resolve()).then(() => (open ? undefined : tryOpen(kind, secret)));
-      opening = turn.catch(() => undefined);
-      await turn;
+      if (kind === 'passphrase') countAttempt();
+      await unseal(kind, secret);
+    },
+    async unsealShare(sealed) {
+      if (open) return undefined;
+      const { progress, slot, secret } = await shares.take(sealed, readSlots(database));
+      if (secret) await unseal(slot.kind, secret).finally(() => secret.fill(0));
+      return progress;
+    },
+    resetShares: shares.reset,
+    async unsealByToken() {
+      const { hsm } = options;
+      if (!hsm) throw new KeyFault('hsm-unavailable');
+      const secret = await secretByToken(readSlots(database), hsm);
+      await unseal('pkcs11', secret).finally(() => secret.fill(0));
+    },
+    markDevelopment() {
+      if (outside().development) return;
+      markDevelopment(database);
+      log.event('store.development');
     },
     slotFailed() {
       // Unless something worse is known.

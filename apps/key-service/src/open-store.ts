@@ -28,6 +28,7 @@ import type { OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
 import { sqliteRows } from './store/sqlite-rows.ts';
 import { type Keks, openKeks } from './vault/keks.ts';
+import { openSlotBook, type SlotBook } from './vault/slot-book.ts';
 
 /** What of the configuration bounds the use of keys. */
 export interface KeyLimits {
@@ -56,6 +57,7 @@ export interface OpenStore extends StoreParts {
   readonly serviceAuthority: Authority;
   readonly leases: Leases;
   readonly tickets: TicketVerifier;
+  readonly slots: SlotBook;
   /** Once opened by the development slot. */
   readonly development: boolean;
   /** What holds now; ask each time. Fault: `policy-missing`. */
@@ -95,7 +97,7 @@ export async function openStore(
 
 async function assemble(
   database: DatabaseSync,
-  { development }: OuterStore,
+  { id: storeId, development }: OuterStore,
   keks: Keks,
   parts: StoreParts,
 ): Promise<OpenStore> {
@@ -125,6 +127,7 @@ async function assemble(
     serviceAuthority,
     leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
+    slots: openSlotBook({ database, storeId, keks, hsm: parts.hsm, now }),
     development,
     policy,
     policies,

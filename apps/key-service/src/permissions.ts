@@ -12,6 +12,8 @@ const acting = ['operator', 'key-admin', 'custodian'] as const;
 export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> = {
   status: ['ingress', 'crypto-worker', 'egress', ...people],
   unseal: acting,
+  'unseal-share': acting,
+  'unseal-reset': acting,
   seal: acting,
 
   'ticket-certificate': ['ingress', 'crypto-worker', 'egress'],
@@ -44,6 +46,8 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'audit-head': people,
   'audit-address': ['auditor'],
 
+  'backup-make': ['operator', 'key-admin'],
+
   'policy-show': people,
   'people-list': people,
   'people-enrol': people,
@@ -57,6 +61,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'act-refuse': acting,
   'act-execute': acting,
 
+  'kek-list': ['operator', 'key-admin', 'custodian', 'auditor'],
   'keys-list': ['operator', 'key-admin', 'auditor'],
   'keys-show': ['operator', 'key-admin', 'auditor'],
   'keys-rotate': ['key-admin'],
@@ -83,6 +88,8 @@ export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
 export const withoutCode: readonly KeyOperation[] = [
   'status',
   'unseal',
+  'unseal-share',
+  'unseal-reset',
   'seal',
   'authorities',
   'certificates',
@@ -92,6 +99,7 @@ export const withoutCode: readonly KeyOperation[] = [
   'trust-list',
   'audit-head',
   'policy-show',
+  'kek-list',
   'keys-list',
   'keys-show',
   'people-list',

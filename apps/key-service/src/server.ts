@@ -2,7 +2,7 @@
 // check of the certificate), one operation per path, bounded bodies. Role and permission are judged before a body is read.
 
 import { constants, randomUUID } from 'node:crypto';
-import { type Clock, codeOf, errors, SealpostError } from '@sealpost/core';
+import { type Clock, codeOf, errors, fail, SealpostError } from '@sealpost/core';
 import {
   type AuditEntry,
   headHeader,
@@ -13,16 +13,19 @@ import {
   type KeyRequest,
   keyFaults,
   keyOperations,
+  passphraseBytes,
   type Telemetry,
   type TlsIdentity,
 } from '@sealpost/service';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { refusal } from './admission.ts';
+import { isPersonRole } from './authority/service-authority.ts';
 import { actorOf, type Caller, callerOf } from './caller.ts';
+import { isShallow } from './json-depth.ts';
 import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
 import type { AuditSubject } from './operations/operation.ts';
-import { passphraseBytes } from './vault/slots.ts';
+import { openRateLimits } from './rate-limits.ts';
 
 /** An import of 512 KiB and a lease's envelope of 768 KiB, in base64. */
 const maxBody = 1_200 * 1024;
@@ -65,6 +68,12 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   } as const);
   server.server.maxConnections = maxConnections;
   server.removeContentTypeParser('text/plain');
+  const parse = server.getDefaultJsonParser('error', 'error');
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    const text = body.toString();
+    if (isShallow(text)) void parse(request, text, done);
+    else done(new KeyFault('request-malformed'));
+  });
   server.setNotFoundHandler((_, reply) => answerFault(reply, new KeyFault('not-found')));
   server.setErrorHandler((error, _, reply) => answerFault(reply, asFault(error)));
 
@@ -75,11 +84,19 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   });
 
   const callers = new WeakMap<FastifyRequest, Caller>();
+  const rates = openRateLimits();
   for (const operation of Object.keys(keyOperations) as KeyOperation[]) {
     server.post(`/v1/${operation}`, {
       // Before the body: a stranger's bytes are not parsed.
       onRequest: async (request, reply) => {
         const caller = callerOf(request.raw.socket, clock.now(), config.keyServer.refusedClients);
+        if (caller && !rates.take(caller.fingerprint, isPersonRole(caller.role) ? 'person' : 'service', clock.now())) {
+          telemetry.count('sealpost_key_calls_total', { role: caller.role, operation, outcome: 'denied' });
+          return answerFault(
+            reply,
+            isPersonRole(caller.role) ? new KeyFault('too-many-attempts') : fail('lease-overloaded'),
+          );
+        }
         const refused = caller ? refusal(operation, caller, doorNow()) : 'forbidden';
         if (caller && refused === undefined) {
           callers.set(request, caller);
@@ -162,6 +179,27 @@ export function buildServer(options: ServerOptions): FastifyInstance {
             return keeper.status();
           },
         )) as KeyAnswer<O>;
+      case 'unseal-share':
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async (note) => {
+            const progress = await keeper.unsealShare((request as KeyRequest<'unseal-share'>).share);
+            if (progress) note({ slot: progress.slot, count: progress.have });
+            return keeper.status();
+          },
+        )) as KeyAnswer<O>;
+      case 'unseal-reset':
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async (note) => {
+            note({ count: keeper.resetShares() });
+            return keeper.status();
+          },
+        )) as KeyAnswer<O>;
       case 'seal':
         return (await audited(
           operation,
@@ -170,6 +208,17 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           async () => {
             await keeper.seal();
             return keeper.status();
+          },
+        )) as KeyAnswer<O>;
+      case 'backup-make':
+        return (await audited(
+          operation,
+          caller,
+          () => ({}),
+          async (note) => {
+            const made = await keeper.backUp();
+            note({ count: made.bytes });
+            return made;
           },
         )) as KeyAnswer<O>;
       case 'leases':
@@ -272,6 +321,7 @@ const denials: readonly string[] = [
   'ticket-invalid',
   'envelope-mismatch',
   'passphrase-wrong',
+  'share-wrong',
   'approval-own',
   'approval-role',
   'approval-invalid',

@@ -4,13 +4,15 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { type RunningService, readAuthorities, readIdentity, type ServiceContext } from '@sealpost/service';
+import { exportLog } from './audit/export-log.ts';
 import { installationTenant } from './authority/authority.ts';
+import { keepBackups } from './backup/backups.ts';
 import { certificateAges } from './certificate-ages.ts';
 import { openHsm } from './hsm/open-hsm.ts';
 import { openKeeper } from './keeper.ts';
 import { keepTending } from './lifecycle/keep-tending.ts';
+import { automaticSlots, openBy } from './open-by-itself.ts';
 import { buildServer } from './server.ts';
-import { readSlotFile } from './vault/slot-file.ts';
 
 export async function start(context: ServiceContext): Promise<RunningService> {
   const { config, log, clock, telemetry } = context;
@@ -25,7 +27,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   const hsm = pkcs11 && openHsm({ ...pkcs11, onFailure: (reason) => log.event('hsm.failed', { reason }) });
   const trusted = new X509Certificate(ca).raw;
   const keeper = await openKeeper({ config, log, clock, trusted, ...(hsm ? { hsm } : {}) });
-  await openByFile();
+  await openByItself();
   telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
   telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
   telemetry.gauge('sealpost_key_leases_kept', () =>
@@ -44,6 +46,18 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   const ages = certificateAges(config.tenants.map(({ id }) => id));
   telemetry.gauge('sealpost_certificates', () => (keeper.status().sealed ? [] : ages(keeper.store(), clock.now())));
 
+  const backups = keepBackups(config.keyServer.backup, keeper, log, clock);
+  telemetry.gauge('sealpost_backup_age_seconds', () => backups.ages().backup);
+  telemetry.gauge('sealpost_backup_drill_age_seconds', () => backups.ages().drill);
+
+  const exports = config.keyServer.audit.export.map((target) => ({
+    target: target.name,
+    run: exportLog({ config, target, log, durable: () => (isAuditTampered() ? 0 : keeper.journal().head().head.seq) }),
+  }));
+  telemetry.gauge('sealpost_audit_export_behind', () =>
+    exports.map(({ target, run }) => ({ value: run.behind(), labels: { target } })),
+  );
+
   const server = buildServer({
     config,
     identity,
@@ -59,6 +73,8 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     isReady: () => !keeper.status().sealed && !isAuditFailing(),
     isLive: () => true,
     async stop() {
+      backups.stop();
+      await Promise.all(exports.map(({ run }) => run.stop()));
       const closed = server.close();
       // Requests that workers keep open would hold up the end.
       if (!keeper.status().sealed) keeper.store().leases.revocations.release();
@@ -69,19 +85,24 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     },
   };
 
-  function isAuditFailing(): boolean {
-    return keeper.status().reason === 'audit-tampered' || keeper.journal().isFailing();
+  function isAuditTampered(): boolean {
+    return keeper.status().reason === 'audit-tampered';
   }
 
-  async function openByFile(): Promise<void> {
-    const { slot } = config.keyServer;
-    if (slot.kind !== 'file' || slot.file === undefined) return;
-    try {
-      const secret = readSlotFile(slot.file);
-      await keeper.unseal('file', secret.bytes).finally(() => secret.bytes.fill(0));
-    } catch (error) {
-      keeper.slotFailed();
-      log.event('process.failed', { reason: 'slot', ...(error instanceof Error ? { error } : {}) });
+  function isAuditFailing(): boolean {
+    return isAuditTampered() || keeper.journal().isFailing();
+  }
+
+  /** Tries what opens the store by itself, in the order of the configuration. */
+  async function openByItself(): Promise<void> {
+    for (const slot of automaticSlots(config.keyServer)) {
+      try {
+        await openBy(keeper, slot);
+        return;
+      } catch (error) {
+        keeper.slotFailed();
+        log.event('process.failed', { reason: 'slot', ...(error instanceof Error ? { error } : {}) });
+      }
     }
   }
 }

@@ -1,20 +1,19 @@
 // Dual control on the running service: who may request, approve and execute, with what, and how often.
 
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, randomUUID, sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type KeyConnection, KeyFault, type KeyPolicy, openKeyConnection, signApproval } from '@sealpost/service';
 import { firstPolicy } from '../src/policy/first-policy.ts';
-import { readSlotFile } from '../src/vault/slot-file.ts';
 import { addPerson, codeFor, type TestPerson, withStore } from './people.ts';
-import { type RunningKeyService, runKeyService } from './running-key-service.ts';
+import { passphrase, type RunningKeyService, runKeyService } from './running-key-service.ts';
 
 interface Member {
   readonly person: TestPerson;
   readonly call: KeyConnection['call'];
-  /** The next code that was not used yet; the window reaches one step ahead and one back. */
-  code(): string;
+  /** Gives `use` a code that was not used yet: that of now, then the next. A third would be too early. */
+  withCode<T>(use: (code: string) => Promise<T>): Promise<T>;
 }
 
 let service: RunningKeyService;
@@ -27,26 +26,39 @@ const staff = [
   ['key-admin', 'carol'],
   ['operator', 'olaf'],
   ['auditor', 'audrey'],
+  ['custodian', 'dora'],
+  ['custodian', 'frank'],
+  ['custodian', 'gina'],
+  ['custodian', 'hugo'],
+  ['custodian', 'sven'],
 ] as const;
 
 before(async () => {
   const people: TestPerson[] = [];
   service = await runKeyService({
+    slot: 'passphrase',
     prepare: (directory, config) =>
-      withStore(config, readSlotFile(join(directory, 'root')).bytes, (store) => {
+      withStore(config, Buffer.from(passphrase), (store) => {
         for (const [role, name] of staff) people.push(addPerson(store, directory, role, name));
         store.policies.replace(firstPolicy(false));
       }),
   });
+  await service.call('operator').call('unseal', { passphrase });
   for (const person of people) {
     const connection = openKeyConnection(service.config.keyService, person);
     connections.push(connection);
     const { uri } = await connection.call('people-enrol', {});
-    let step = -1;
-    const code = () => codeFor(uri, step++);
-    await connection.call('people-confirm', { code: code() });
-    await connection.call('people-present', { code: code() });
-    members.set(person.name, { person, call: connection.call, code });
+    let step = 0;
+    const withCode: Member['withCode'] = async (use) => {
+      const result = await use(codeFor(uri, step));
+      step++;
+      return result;
+    };
+    await withCode((code) => connection.call('people-confirm', { code }));
+    // Approving takes a code of its own and no other.
+    if (['alice', 'carol', 'audrey'].includes(person.name))
+      await withCode((code) => connection.call('people-present', { code }));
+    members.set(person.name, { person, call: connection.call, withCode });
   }
 });
 
@@ -69,11 +81,11 @@ function requestChange(name: string, policy: unknown = policyWith({ retentionDay
   return as(name).call('act-request', { act: 'policy-change', params: { policy: policy as never }, reason: 'test' });
 }
 
-async function approve(name: string, id: string, change: { hash?: string; signature?: Buffer; code?: string } = {}) {
-  const { person, call, code } = as(name);
-  const { canonical, hash } = await call('act-show', { id });
+async function approve(name: string, id: string) {
+  const { person, call, withCode } = as(name);
+  const { canonical, hash } = await as('alice').call('act-show', { id });
   const signature = signApproval(canonical, person.privateKey);
-  return await call('act-approve', { id, hash, signature, code: change.code ?? code(), ...change });
+  return await withCode((code) => call('act-approve', { id, hash, signature, code }));
 }
 
 test('a policy changes when another person approved it, once, and the log says which', async () => {
@@ -115,9 +127,128 @@ test('nobody approves alone, twice, for somebody else, or without the right', as
     await assert.rejects(service.call(role).call('act-show', { id }), isFault('forbidden'));
   }
   await assert.rejects(as('carol').call('act-execute', { id }), isFault('forbidden'));
+  // He could not change anything now, having shown no code but those of his approvals.
+  await assert.rejects(requestChange('bob'), isFault('second-factor-needed'));
+  await approve('gina', id);
+  await assert.rejects(approve('gina', id), isFault('approved-already'));
+});
+
+test('an approval is a signature over this very request by this very person, with a code', async () => {
+  const [first, second] = [await requestChange('alice'), await requestChange('alice')];
+  const { person, call } = as('sven');
+  const signature = signApproval(first.canonical, person.privateKey);
+  const wrong: readonly [string, { id: string; hash: string; signature: Buffer; code?: string }][] = [
+    ['approval-invalid', { id: second.id, hash: second.hash, signature, code: '000000' }],
+    ['approval-invalid', { id: first.id, hash: second.hash, signature, code: '000000' }],
+    ['approval-invalid', { id: first.id, hash: first.hash, signature: Buffer.alloc(0), code: '000000' }],
+    ['approval-invalid', { id: first.id, hash: first.hash, signature: signature.subarray(1), code: '000000' }],
+    [
+      'approval-invalid',
+      { id: first.id, hash: first.hash, signature: signApproval(first.canonical, as('alice').person.privateKey) },
+    ],
+    [
+      'approval-invalid',
+      { id: first.id, hash: first.hash, signature: sign('sha256', Buffer.from(first.canonical), person.privateKey) },
+    ],
+    ['second-factor-needed', { id: first.id, hash: first.hash, signature }],
+    ['request-malformed', { id: first.id, hash: first.hash, signature, code: '123 456' }],
+    ['request-malformed', { id: first.id, hash: first.hash.toUpperCase(), signature }],
+    ['request-malformed', { id: `${first.id}\n`, hash: first.hash, signature }],
+    ['not-found', { id: randomUUID(), hash: first.hash, signature }],
+  ];
+  for (const [code, asked] of wrong) await assert.rejects(call('act-approve', asked), isFault(code), code);
+  assert.equal((await call('act-show', { id: first.id })).approvals.length, 0);
+  await approve('sven', first.id);
+  for (const { id } of [first, second]) assert.equal((await as('alice').call('act-refuse', { id })).state, 'refused');
+  await assert.rejects(as('alice').call('act-execute', { id: first.id }), isFault('request-over'));
+  await assert.rejects(approve('bob', second.id), isFault('request-over'));
+});
+
+test('what no act takes is refused before it is a request', async () => {
+  const { call } = as('alice');
+  const ask = (act: string, params: Record<string, unknown>) =>
+    call('act-request', { act, params: params as never, reason: 'test' });
+  const policy = policyWith({});
+  const malformed = [{}, { policy: {} }, { policy, more: 1 }, { policy: { ...policy, version: 2 } }, { policy: null }];
+  for (const params of malformed) await assert.rejects(ask('policy-change', params), isFault('request-malformed'));
+  for (const act of ['no-such-act', 'constructor', 'to-string']) {
+    await assert.rejects(
+      ask(act, { policy }),
+      (error) => isFault('not-found')(error) || isFault('request-malformed')(error),
+    );
+  }
+  const unusable: readonly Partial<KeyPolicy>[] = [
+    { secondFactor: { required: false, minutes: 15 } },
+    { approvals: { default: { needed: 0, by: [] }, acts: {} } },
+    { approvals: { ...policy.approvals, acts: { 'policy-change': { needed: 0, by: [] } } } },
+    { approvals: { ...policy.approvals, acts: { 'no-such-act': { needed: 1, by: ['custodian'] } } } },
+    { approvals: { default: { needed: 9, by: ['key-admin', 'custodian'] }, acts: {} } },
+  ];
+  for (const more of unusable)
+    await assert.rejects(requestChange('alice', policyWith(more)), isFault('policy-unusable'));
+  const services = { ...policy, approvals: { default: { needed: 1, by: ['crypto-worker'] }, acts: {} } };
+  await assert.rejects(requestChange('alice', services), isFault('request-malformed'));
+  const auditors = { ...policy, approvals: { default: { needed: 1, by: ['auditor'] }, acts: {} } };
+  await assert.rejects(requestChange('alice', auditors), isFault('request-malformed'));
+});
+
+test('who is shut out is shut out at once, on a connection that is open too, and approvals of theirs count no more', async () => {
+  const change = await requestChange('alice');
+  await approve('dora', change.id);
+  const { id } = await as('alice').call('act-request', {
+    act: 'person-remove',
+    params: { name: 'dora' },
+    reason: 'left',
+  });
+  await approve('hugo', id);
+  await as('alice').call('act-execute', { id });
+  await assert.rejects(as('dora').call('status', {}), isFault('person-unknown'));
+  await assert.rejects(as('dora').call('act-list', {}), isFault('person-unknown'));
+  await assert.rejects(as('alice').call('act-execute', { id: change.id }), isFault('approvals-missing'));
+});
+
+test('a person who lost the second factor gets another when somebody else agrees, and a certificate of theirs alone', async () => {
+  const ed25519 = generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
+  const used = as('bob').person.certificateFile;
+  const taken = new X509Certificate(readFileSync(used)).publicKey.export({ format: 'der', type: 'spki' });
+  const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'der', type: 'spki' });
+  const add = (params: { role: string; name: string; publicKey: string }) =>
+    as('carol').call('act-request', { act: 'person-add', params, reason: 'test' });
+  await assert.rejects(add({ role: 'auditor', name: 'bob', publicKey: ed25519 }), isFault('person-exists'));
+  await assert.rejects(
+    add({ role: 'auditor', name: 'eve', publicKey: taken.toString('base64') }),
+    isFault('person-exists'),
+  );
+  await assert.rejects(
+    add({ role: 'auditor', name: 'eve', publicKey: small.toString('base64') }),
+    isFault('public-key-unusable'),
+  );
+  await assert.rejects(add({ role: 'auditor', name: 'eve', publicKey: 'AAAA' }), isFault('public-key-unusable'));
+  for (const name of ['Eve', 'eve ', '', '../eve', 'a/b', 'ève']) {
+    await assert.rejects(add({ role: 'auditor', name, publicKey: ed25519 }), isFault('request-malformed'), name);
+  }
+  await assert.rejects(add({ role: 'crypto-worker', name: 'eve', publicKey: ed25519 }), isFault('request-malformed'));
+
+  const reset = await as('carol').call('act-request', {
+    act: 'factor-reset',
+    params: { name: 'audrey' },
+    reason: 'lost',
+  });
+  await approve('frank', reset.id);
+  await as('carol').call('act-execute', { id: reset.id });
+  await assert.rejects(
+    as('audrey').call('audit-address', { address: 'a@alpha.test' }),
+    isFault('second-factor-missing'),
+  );
+  const { uri } = await as('audrey').call('people-enrol', {});
+  await as('audrey').call('people-confirm', { code: codeFor(uri) });
+});
+
+test('at 100 tries at the same time one code lets one in', async () => {
+  const { call, withCode } = as('olaf');
+  const tries = await withCode((code) =>
+    Promise.allSettled(Array.from({ length: 100 }, () => call('people-present', { code }))),
+  );
+  assert.equal(tries.filter(({ status }) => status === 'fulfilled').length, 1);
   await assert.rejects(requestChange('olaf'), isFault('forbidden'));
-  await assert.rejects(requestChange('bob'), isFault('forbidden'));
-  assert.equal((await as('alice').call('act-show', { id })).state, 'pending');
-  await approve('carol', id);
-  await assert.rejects(approve('carol', id), isFault('approved-already'));
 });

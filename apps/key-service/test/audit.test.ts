@@ -54,7 +54,7 @@ test('records that are written at once stand in one chain, each on disk before i
     }),
   );
   const { head, end } = journal.head();
-  assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: 0 });
+  assert.deepEqual(await readLog(file), { kind: 'genuine', start: chainStart, head, end, torn: 0 });
   assert.equal(head.seq, 1_000);
   await journal.close();
 });
@@ -98,7 +98,7 @@ test('a line that a crash cut short, or blocks it left empty, end the log before
   for (const tail of [Buffer.from('{"v":1,"suite":1,"seq":4,"at"'), sector, afterSector]) {
     truncateSync(file, end);
     appendFileSync(file, tail);
-    assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: tail.length });
+    assert.deepEqual(await readLog(file), { kind: 'genuine', start: chainStart, head, end, torn: tail.length });
   }
 });
 
@@ -147,7 +147,7 @@ test('after a write that failed the operation fails, and the next record takes t
   await journal.append(entry('second'));
   assert.equal(journal.isFailing(), false);
   const { head, end } = journal.head();
-  assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: 0 });
+  assert.deepEqual(await readLog(file), { kind: 'genuine', start: chainStart, head, end, torn: 0 });
   assert.equal(head.seq, 2);
   assert.doesNotMatch(readFileSync(file, 'utf8'), /lost/);
   await journal.close();
@@ -211,7 +211,7 @@ test('a disk that hangs makes operations fail within their deadline; nothing els
   }
   assert.ok(!journal.isFailing());
   const { head, end } = journal.head();
-  assert.deepEqual(await readLog(file), { kind: 'genuine', head, end, torn: 0 });
+  assert.deepEqual(await readLog(file), { kind: 'genuine', start: chainStart, head, end, torn: 0 });
   assert.doesNotMatch(readFileSync(file, 'utf8'), /hung|at once/);
   await journal.close();
 });

@@ -13,12 +13,12 @@ import { type Keeper, openKeeper } from '../src/keeper.ts';
 export async function withStore<T>(
   config: Installation,
   secret: Buffer,
-  use: (store: ReturnType<Keeper['store']>) => T,
+  use: (store: ReturnType<Keeper['store']>) => T | Promise<T>,
 ): Promise<T> {
   const keeper = await openKeeper({ config, clock: { now: () => new Date() }, log: { event: () => undefined } });
   try {
     await keeper.unseal(config.keyServer.slot.kind, secret);
-    return use(keeper.store());
+    return await use(keeper.store());
   } finally {
     await keeper.close();
   }

@@ -55,6 +55,8 @@ export interface Options {
   /** Merged into section `keyServer`. */
   readonly keyServer?: Record<string, unknown>;
   readonly passphrase?: string;
+  /** For `init`, with `fresh`. */
+  readonly slots?: readonly string[];
   /** With keys of its own, not those that the other services of this test file share. */
   readonly fresh?: boolean;
   /** Runs after `init` and before the process starts. */
@@ -62,10 +64,10 @@ export interface Options {
 }
 
 /** Every start compiles the same files; Node may keep what it made of them. */
-const env = {
+const env = () => ({
   ...process.env,
   NODE_COMPILE_CACHE: join(import.meta.dirname, '../../../node_modules/.cache/node-compile'),
-};
+});
 
 /** Installations made by `init` in this process, to copy from: making keys takes a second each time. */
 const templates = new Map<string, Promise<TemporaryDirectory>>();
@@ -88,7 +90,14 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   const configFile = writeConfig(directory, port, healthPort, options);
   const config = loadConfig(configFile);
   await options.prepare?.(directory, config);
-  return await manage(temporary, { configFile, config, port, healthPort });
+  return await startKeyService(temporary, { configFile, config, port, healthPort });
+}
+
+/** One whose store and credentials are there already. */
+export async function serveAt(configFile: string): Promise<RunningKeyService> {
+  const config = loadConfig(configFile);
+  const [port, healthPort] = [config.keyServer.listen.port, config.http.keyService.port];
+  return await startKeyService(await temporaryDirectory(), { configFile, config, port, healthPort });
 }
 
 function template(options: Options): Promise<TemporaryDirectory> {
@@ -101,7 +110,8 @@ function template(options: Options): Promise<TemporaryDirectory> {
 async function initialised(options: Options): Promise<TemporaryDirectory> {
   const temporary = await temporaryDirectory();
   const file = writeConfig(temporary.path, 1, 2, options);
-  const made = runInit(file, options.slot === 'passphrase' ? passphrase : undefined);
+  const wishes = (options.slots ?? []).flatMap((wish) => ['--slot', wish]);
+  const made = runInit(file, options.slot === 'passphrase' ? passphrase : undefined, wishes);
   if (made.status !== 0) throw new Error(`init failed: ${made.stderr}`);
   if (options.slot === 'passphrase') {
     writeFileSync(join(temporary.path, 'root'), '');
@@ -147,7 +157,7 @@ export function writeConfig(directory: string, port: number, healthPort: number,
 export function runInit(configFile: string, typed?: string, more: readonly string[] = []) {
   const secret = typed === undefined ? [] : ['--passphrase-file', '-'];
   const args = [main, 'init', '--config', configFile, ...secret, ...more];
-  return spawnSync(process.execPath, args, { input: typed ?? '', encoding: 'utf8', env });
+  return spawnSync(process.execPath, args, { input: typed ?? '', encoding: 'utf8', env: env() });
 }
 
 interface Place {
@@ -157,14 +167,18 @@ interface Place {
   readonly healthPort: number;
 }
 
-async function manage(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
+/** Starts the service on what `init` made in the directory, which goes when the service does. */
+export async function startKeyService(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
   const { configFile, config, port, healthPort } = place;
   let child: ChildProcess | undefined;
   let output = '';
   const open: { close(): unknown }[] = [];
 
   async function start(): Promise<void> {
-    const started = spawn(process.execPath, [main, '--config', configFile], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const started = spawn(process.execPath, [main, '--config', configFile], {
+      env: env(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     child = started;
     for (const stream of [started.stdout, started.stderr]) {
       stream?.on('data', (text: Buffer) => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { codeOf, tenantId } from '@sealpost/core';
+import { fileSlot } from '@sealpost/service';
 import { temporaryDirectory } from '@sealpost/testkit';
 import { openDatabase } from '../src/store/database.ts';
 import { openKeyStore } from '../src/store/key-store.ts';
@@ -14,7 +15,8 @@ import { newStoreId, readOuter, writeOuter } from '../src/store/outer.ts';
 import { openRecords, type RecordName } from '../src/store/records.ts';
 import { sqliteRows } from '../src/store/sqlite-rows.ts';
 import { makeKeks, openKeks } from '../src/vault/keks.ts';
-import { makeSlot, newRoot } from '../src/vault/slots.ts';
+import { slotFacts } from '../src/vault/slot-book.ts';
+import { newRoot, sealSlot } from '../src/vault/slots.ts';
 
 const alpha = tenantId('alpha');
 
@@ -126,7 +128,8 @@ test('slots, wrapped keys and the mark of development come back as they were wri
   assert.equal(readOuter(database), undefined);
   const root = newRoot();
   const id = newStoreId();
-  const slot = await makeSlot('file', Buffer.alloc(32, 1), root, id);
+  const facts = await fileSlot('mount', Buffer.alloc(32, 1));
+  const slot = sealSlot(await slotFacts(facts, undefined), root, id, new Date());
   const outer = { id, development: true, slots: [slot], keks: makeKeks(root, id) };
   writeOuter(database, outer);
   database.close();

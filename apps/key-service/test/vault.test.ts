@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { formatKeyId, type KeyUse, readFrame, SealpostError, tenantId, writeFrame } from '@sealpost/core';
+import { formatKeyId, type KeyUse, SealpostError, tenantId } from '@sealpost/core';
 import { box, unbox, using } from '../src/vault/box.ts';
 import { type Keks, makeKeks, openKeks } from '../src/vault/keks.ts';
-import { makeSlot, newRoot, openSlot, passphraseBytes } from '../src/vault/slots.ts';
+import { newRoot } from '../src/vault/slots.ts';
 import { type KeyFacts, publicHalf, unwrapKey, wrapKey } from '../src/vault/wrap-key.ts';
 
 const storeId = 'aa'.repeat(16);
@@ -50,32 +50,6 @@ test('a secret in use is overwritten afterwards, also when its user throws', () 
     }),
   );
   assert.ok(secret.every((byte) => byte === 0));
-});
-
-test('each slot opens the same root with its own secret and no other', async () => {
-  const root = newRoot();
-  const typed = await makeSlot('passphrase', passphraseBytes('correct horse'), root, storeId);
-  const file = await makeSlot('file', Buffer.alloc(32, 9), root, storeId);
-  assert.deepEqual(await openSlot(typed, passphraseBytes('correct horse'), storeId), root);
-  assert.deepEqual(await openSlot(file, Buffer.alloc(32, 9), storeId), root);
-  assert.equal(await openSlot(typed, passphraseBytes('correct horse '), storeId), undefined);
-  assert.equal(await openSlot(file, Buffer.alloc(32, 8), storeId), undefined);
-  await assert.rejects(openSlot({ ...file, kind: 'passphrase' }, Buffer.alloc(32, 9), storeId), isMalformed);
-  assert.equal(await openSlot(typed, passphraseBytes('correct horse'), 'bb'.repeat(16)), undefined);
-});
-
-test('a passphrase is the same however the keyboard composes its accents', async () => {
-  const slot = await makeSlot('passphrase', passphraseBytes('Ru\u0308hrei'), newRoot(), storeId);
-  assert.ok(await openSlot(slot, passphraseBytes('R\u00fchrei'), storeId));
-});
-
-test('a slot that asks for more memory than any of ours is refused before it is paid for', async () => {
-  const slot = await makeSlot('passphrase', passphraseBytes('correct horse'), newRoot(), storeId);
-  const [salt, , wrapped] = readFrame(slot.bytes, 3).fields;
-  const cost = Buffer.alloc(12, 0xff);
-  assert.ok(salt && wrapped);
-  const greedy = { kind: slot.kind, bytes: writeFrame(1, 1, [salt, cost, wrapped]) };
-  await assert.rejects(openSlot(greedy, passphraseBytes('correct horse'), storeId), isMalformed);
 });
 
 test('key-encryption keys open with their root, in their use and store only', () => {

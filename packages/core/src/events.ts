@@ -37,6 +37,8 @@ export const events = {
   'store.opened': 'info',
   'store.sealed': 'info',
   'store.development': 'warn',
+  'backup.made': 'info',
+  'backup.failed': 'error',
   'store.one-slot': 'warn',
   'hsm.failed': 'warn',
   'key.created': 'info',

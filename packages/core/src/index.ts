@@ -23,11 +23,13 @@ export {
 } from './errors.ts';
 export { type EventFields, type EventName, events } from './events.ts';
 export {
+  encapsulatedLength,
   type HpkeReceiver,
   type HpkeSender,
   rawPublicKey,
   setupReceiver,
   setupSender,
+  tagLength,
   x25519PrivateKey,
   x25519PublicKey,
 } from './hpke.ts';

@@ -14,4 +14,5 @@ export { memoryMarks, redisMarks } from './marks.ts';
 export { redisQuarantine } from './quarantine.ts';
 export { type RedisState, redisState } from './redis-state.ts';
 export type { QuarantineLimits } from './set-aside.ts';
+export { namedSpoolKeys, type SpoolKeys } from './spool-keys.ts';
 export { cryptoStage, deliveryStage, type Stage } from './stage.ts';

@@ -12,6 +12,7 @@ import { ConfigError, loadConfig } from './config/load.ts';
 import { watchForEnd } from './drain.ts';
 import { watchEventLoop } from './event-loop-lag.ts';
 import { startHealth } from './health.ts';
+import { leaveNoCore } from './leave-no-core.ts';
 import { startLog } from './log.ts';
 import { startTelemetry } from './telemetry/start-telemetry.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
@@ -54,6 +55,7 @@ export async function runService(
   role: ServiceRole,
   start: (context: ServiceContext) => Promise<RunningService>,
 ): Promise<void> {
+  leaveNoCore();
   const options = readOptions(process.argv.slice(2));
   const config = readConfig(options.config);
   if (options.checkOnly) return void process.stdout.write(`${options.config}: ok\n`);

@@ -10,8 +10,10 @@ export {
   chainLine,
   chainStart,
 } from './audit/chain.ts';
-export { holdsHead, maxGroupBytes, readLog } from './audit/read-log.ts';
+export { holdsHead, maxGroupBytes, readLog, readSegment } from './audit/read-log.ts';
+export { closedSegments, nextSegmentName, segmentName, segmentsOf } from './audit/segments.ts';
 export { formatHead, headHeader, isGenuineHead, parseHead, type SignedHead, signHead } from './audit/signed-head.ts';
+export { type ExportFormat, exportFormats, framed, syslogMessage } from './audit/syslog.ts';
 export { type AuditFault, type AuditReport, type HeldHead, verifyLog } from './audit/verify-log.ts';
 export { type RunningService, runService, type ServiceContext } from './boot.ts';
 export { canonicalJson } from './canonical-json.ts';
@@ -37,9 +39,11 @@ export { type KeyCaller, type KeyConnection, openKeyConnection } from './key-con
 export { KeyFault, type KeyFaultCode, keyFaults } from './key-protocol/faults.ts';
 export {
   type DecryptionAlgorithm,
+  decryptionAlgorithms,
   decryptionPartner,
   type KeyAlgorithmName,
   type SigningAlgorithm,
+  signingAlgorithms,
 } from './key-protocol/key-algorithms.ts';
 export { type KeyState, type KeyStep, keyStates, keyTransitions, stateAfter } from './key-protocol/key-states.ts';
 export {
@@ -59,7 +63,30 @@ export {
 } from './key-protocol/policy.ts';
 export { personName } from './key-protocol/staff.ts';
 export { startLog } from './log.ts';
+export { type MadeSlot, makeNewSlot } from './seal/make-slot.ts';
+export { openBox, sealBox } from './seal/sealed-box.ts';
 export { combineShares, maxShares, type SplitSecret, shareIndex, splitSecret } from './seal/shamir.ts';
+export { type Custodian, readCustodian, type ShareFiles, writeShares } from './seal/share-files.ts';
+export {
+  formatShare,
+  maxShareFile,
+  openServiceShare,
+  readShare,
+  sealShare,
+  shareForService,
+} from './seal/share-text.ts';
+export {
+  highestCost,
+  type NewSlot,
+  newSlotForm,
+  type PassphraseCost,
+  type SlotFacts,
+  type SlotKind,
+  slotForm,
+  slotLabel,
+} from './seal/slot-forms.ts';
+export { fileSlot, passphraseBytes, passphraseSlot, shamirSlot, slotKey, slotPublicKey } from './seal/slot-secret.ts';
+export { readQuorum, readSlotWish, type SlotWish } from './seal/slot-wish.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { type Step, steps } from './steps.ts';
 export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';

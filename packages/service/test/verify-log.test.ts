@@ -75,6 +75,7 @@ test('a log as the service wrote it is genuine, and its signatures reach to its 
   const report = await judge(genuine.lines, held);
   assert.deepEqual(report, {
     verdict: 'genuine',
+    from: 1,
     records,
     head: genuine.heads.at(-1),
     torn: 0,

@@ -8,6 +8,7 @@ export type { SharedSecrets } from './cms/shared-secrets.ts';
 export { readSignRequest } from './cms/sign-request.ts';
 export { type SignatureAlgorithm, signOctets } from './cms/signature.ts';
 export type { SignerProblem } from './cms/verify.ts';
+export { encryptObject } from './encrypt-object.ts';
 export { SmimeError, type SmimeErrorCode } from './errors.ts';
 export { type Inspection, inspect, type Protection } from './inspect.ts';
 export type { TrustOptions } from './judge-signer.ts';

@@ -1,7 +1,7 @@
 // A PKCS#11 token in software (SoftHSM 2) with keys of the test's: sensitive and not extractable, as in a real one.
 
 import { execFileSync } from 'node:child_process';
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -23,6 +23,8 @@ export interface SoftHsm {
   makeEcKey(label: string, id: string, curve: 'P-256' | 'P-384' | 'P-521'): void;
   /** Imports a private key (RSA or EC) with its public half. */
   importKey(label: string, id: string, key: KeyObject): void;
+  /** Imports a fresh RSA-2048 key. */
+  makeRsaKey(label: string, id: string): void;
   /** Imports a fresh AES-256 key. */
   makeAesKey(label: string, id: string): void;
 }
@@ -42,11 +44,13 @@ export function makeSoftHsm(directory: string): SoftHsm {
     execFileSync('softhsm2-util', args, { env: { ...process.env, ...environment }, stdio: 'pipe' });
   };
   run('--init-token', '--free', '--label', token, '--so-pin', pin, '--pin', pin);
-  const take = (label: string, id: string, bytes: string | Buffer, ...more: string[]): void => {
+  const take = (label: string, id: string, text: string, ...more: string[]): void => {
     const file = join(directory, `${id}.import`);
-    writeFileSync(file, bytes, { mode: 0o600 });
+    writeFileSync(file, text, { mode: 0o600 });
     run('--import', file, '--token', token, '--label', label, '--id', id, '--pin', pin, ...more);
   };
+  const importKey = (label: string, id: string, key: KeyObject): void =>
+    take(label, id, key.export({ format: 'pem', type: 'pkcs8' }) as string);
   return {
     makeEcKey(label, id, curve) {
       const args = [softHsmModule ?? '', token, pin, label, id, curve];
@@ -55,7 +59,9 @@ export function makeSoftHsm(directory: string): SoftHsm {
     },
     place: { module: softHsmModule ?? '', token, pinFile },
     environment,
-    importKey: (label, id, key) => take(label, id, key.export({ format: 'pem', type: 'pkcs8' })),
-    makeAesKey: (label, id) => take(label, id, randomBytes(32), '--aes'),
+    importKey,
+    makeRsaKey: (label, id) => importKey(label, id, generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+    // softhsm2-util reads the file as text: a key with a zero or a line feed in it would come out short.
+    makeAesKey: (label, id) => take(label, id, randomBytes(16).toString('hex'), '--aes'),
   };
 }

@@ -1,16 +1,22 @@
 // `sealpost audit`: verifies the key service's log, also far from the service, and looks up in it who used which key when.
 
 import { accessSync, constants, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import {
   type Act,
   type AuditFault,
+  type AuditRecord,
   type AuditReport,
+  type ExportFormat,
+  exportFormats,
   findActs,
   type HeldHead,
   parseHead,
+  readLog,
+  syslogMessage,
   verifyLog,
 } from '@sealpost/service';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { orUsage, toDate } from '../arguments.ts';
 import { type InstallationOptions, installationOf, withInstallation } from '../installation.ts';
 import { withKeyAdmin } from '../key-admin.ts';
@@ -69,6 +75,8 @@ Example:
       }),
     );
 
+  addExport(audit);
+
   withInstallation(audit.command('query'))
     .description('tell who used which key when')
     .option('--file <file>', "log file; by default the installation's own")
@@ -92,6 +100,27 @@ Example:
       if (json) printJson({ log, acts });
       else showActs(acts);
       warnIfTampered(log);
+    });
+}
+
+/** Beside what the service sends by itself: for a period that the collector lacks. */
+function addExport(audit: Command): void {
+  withInstallation(audit.command('export'))
+    .description('print the records of a period as a SIEM takes them')
+    .option('--file <file>', "log file; by default the installation's own")
+    .addOption(new Option('--format <format>', 'form of the records').choices(exportFormats).default('json-lines'))
+    .option('--from <time>', 'ISO 8601', toDate)
+    .option('--to <time>', 'ISO 8601', toDate)
+    .addHelpText('after', '\nExample:\n  sealpost audit export --format syslog --from 2026-06-01 --to 2026-06-02')
+    .action(async (options: Options & { file?: string; format: ExportFormat; from?: Date; to?: Date }) => {
+      const { format, from, to } = options;
+      const name = options.file === undefined ? installationOf(options).installation : hostname();
+      const state = await readLog(logOf(options), (line) => {
+        const at = new Date((JSON.parse(line) as AuditRecord).at);
+        if ((from && at < from) || (to && at > to)) return;
+        process.stdout.write(format === 'syslog' ? `${syslogMessage(line, name)}\n` : `${line}\n`);
+      });
+      warnIfTampered(state.kind);
     });
 }
 
@@ -147,11 +176,12 @@ function assertReadable(file: string): void {
 }
 
 function show(report: AuditReport): void {
-  const { verdict, fault, records, torn, checkpoints, signedUntil, key, keyHeld } = report;
+  const { verdict, fault, from, records, torn, checkpoints, signedUntil, key, keyHeld } = report;
   printFacts({
     verdict,
     fault: fault && faults[fault],
-    'good records': records,
+    'first record': from > 1 ? from : undefined,
+    'last good record': records,
     'torn bytes': torn > 0 ? torn : undefined,
     checkpoints,
     'signed up to': signedUntil,

@@ -1,14 +1,25 @@
 // `sealpost identity`: the people of a tenant whose keys the key service holds.
 
 import { X509Certificate } from 'node:crypto';
-import type { KeyAnswer } from '@sealpost/service';
-import type { Command } from 'commander';
+import {
+  type DecryptionAlgorithm,
+  decryptionAlgorithms,
+  type KeyAnswer,
+  type SigningAlgorithm,
+  signingAlgorithms,
+} from '@sealpost/service';
+import { type Command, Option } from 'commander';
 import { type InstallationOptions, withInstallation } from '../installation.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { printJson, printTable } from '../output.ts';
 
 type Identity = KeyAnswer<'identity-add'>;
-type Algorithm = 'rsa-2048' | 'rsa-3072' | 'p-256';
+type AddOptions = Options & {
+  readonly algorithm: SigningAlgorithm;
+  readonly decryptionAlgorithm?: DecryptionAlgorithm;
+  readonly name?: string;
+  readonly single?: boolean;
+};
 type Options = InstallationOptions & { readonly json?: boolean; readonly tenant?: string };
 
 export function addIdentityCommands(program: Command): void {
@@ -16,19 +27,27 @@ export function addIdentityCommands(program: Command): void {
 
   withInstallation(identity.command('add <address>'))
     .description('make keys and certificates for an address of a tenant')
-    .option('--algorithm <name>', 'rsa-2048, rsa-3072 or p-256', 'rsa-2048')
+    .addOption(
+      new Option('--algorithm <name>', 'of the signing key').choices([...signingAlgorithms]).default('rsa-2048'),
+    )
+    .addOption(
+      new Option('--decryption-algorithm <name>', 'of the decryption key, if not the one that belongs to it').choices(
+        decryptionAlgorithms,
+      ),
+    )
     .option('--name <name>', 'common name in the certificates')
     .option('--single', 'one certificate for signing and encryption instead of one each')
     .addHelpText(
       'after',
       '\nExample:\n  sealpost identity add alice@alpha.test --name "Alice Ford" --dir /var/lib/sealpost',
     )
-    .action(async (address: string, options: Options & { algorithm: Algorithm; name?: string; single?: boolean }) => {
+    .action(async (address: string, options: AddOptions) => {
       const added = await withKeyAdmin(options, (admin) =>
         admin.call('identity-add', {
           address,
           algorithm: options.algorithm,
           single: options.single ?? false,
+          ...(options.decryptionAlgorithm === undefined ? {} : { decryptionAlgorithm: options.decryptionAlgorithm }),
           ...(options.name === undefined ? {} : { commonName: options.name }),
         }),
       );

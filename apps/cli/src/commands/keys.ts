@@ -3,6 +3,7 @@
 import type { KeyAnswer } from '@sealpost/service';
 import type { Command } from 'commander';
 import { type InstallationOptions, installationOf, withInstallation } from '../installation.ts';
+import { addKeyActs } from '../key-acts.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { printFacts, printJson, printTable } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
@@ -71,6 +72,20 @@ export function addKeysCommands(program: Command): void {
       );
       show(made.keys, options);
     });
+
+  withInstallation(keys.command('keks'))
+    .description('list versions of key-encryption keys; two of a use while one replaces the other')
+    .addHelpText('after', '\nExample:\n  sealpost keys keks')
+    .action(async (options: Options) => {
+      const { keks } = await withKeyAdmin(options, (admin) => admin.call('kek-list', {}));
+      if (options.json) return printJson(keks);
+      printTable(
+        ['use', 'versions'],
+        keks.map(({ use, versions }) => [use, versions.join(', ')]),
+      );
+    });
+
+  addKeyActs(keys);
 
   for (const [step, text] of Object.entries(steps) as [keyof typeof steps, string][]) {
     withInstallation(keys.command(`${step} <id>`))

@@ -30,6 +30,21 @@ export function addQueueCommands(program: Command): void {
       }),
     );
 
+  withInstallation(queue.command('spool-keys'))
+    .description('tell which spool keys the sealed pieces of the spool name; reads them all')
+    .addHelpText('after', '\nExample:\n  sealpost queue spool-keys')
+    .action((options: Options) =>
+      withQueue(options, async (operator) => {
+        const { blobs, unread, keys } = await operator.spoolKeys(new Date());
+        if (options.json) return printJson({ blobs, unread, keys: Object.fromEntries(keys) });
+        printTable(
+          ['key', 'pieces'],
+          [...keys].sort().map(([key, count]) => [key, String(count)]),
+        );
+        if (unread > 0) process.stdout.write(`${unread} pieces name no key\n`);
+      }),
+    );
+
   withInstallation(queue.command('list'))
     .description('list what was set aside, newest first')
     .option('--limit <count>', 'at most so many', '100')

@@ -26,6 +26,8 @@ function secretsOf({ keyService, redis, keyServer, log, egress, ingress }: Insta
     ['keyService.passphraseFile', keyService.passphraseFile],
     ['redis.passwordFile', redis.passwordFile],
     ['keyServer.slot.file', keyServer.slot.file],
+    ...keyServer.slots.map(({ file }, at) => [`keyServer.slots[${at}].file`, file] as const),
+    ['keyServer.pkcs11.pinFile', keyServer.pkcs11?.pinFile],
     ['log.hashKeyFile', log.hashKeyFile],
     ['ingress.tls.keyFile', ingress.tls?.keyFile],
     ...egress.routes.map(

@@ -20,8 +20,8 @@ export async function examineKeyService({ keyService }: Installation): Promise<F
           ? [
               warning(
                 what,
-                `one slot only (${slots.join(', ')}): who loses its secret loses every key`,
-                'add a second slot',
+                `one slot only (${slots.map(({ label }) => label).join(', ')}): who loses its secret loses every key`,
+                'add a second slot: `sealpost key-service slot add`',
               ),
             ]
           : []),

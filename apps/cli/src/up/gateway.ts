@@ -9,6 +9,7 @@ import { type Child, startChild } from './child.ts';
 import { makeSecrets, writeInstallation } from './installation-file.ts';
 import { type Layout, makeLayout, projectRoot } from './layout.ts';
 import { makeListenerCertificate } from './listener-certificate.ts';
+import { nodeFlags } from './node-flags.ts';
 import { findRedisServer, redisArguments } from './redis-server.ts';
 import { type Asked, type Settings, settle } from './settings.ts';
 
@@ -95,10 +96,11 @@ export async function startGateway(layout: Layout, asked: Asked, progress: (line
 }
 
 function app(name: string, layout: Layout, httpPort: number) {
+  const main = join(projectRoot, `apps/${name}/src/main.ts`);
   return {
     name,
     command: process.execPath,
-    args: [join(projectRoot, `apps/${name}/src/main.ts`), '--config', layout.config, '--http-port', String(httpPort)],
+    args: [...nodeFlags(name), main, '--config', layout.config, '--http-port', String(httpPort)],
     isReady: () => answersReady(httpPort),
   };
 }

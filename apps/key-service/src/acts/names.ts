@@ -1,5 +1,17 @@
 // The names of all acts, as requests and the policy use them; index.ts says what each is. Apart from it, because an act may ask
 // whether another one exists.
 
-export const actNames = ['policy-change'] as const;
+export const actNames = [
+  'policy-change',
+  'key-destroy',
+  'key-export',
+  'kek-rotate',
+  'person-add',
+  'person-renew',
+  'person-remove',
+  'factor-reset',
+  'slot-add',
+  'slot-remove',
+  'slot-rotate',
+] as const;
 export type ActName = (typeof actNames)[number];

@@ -5,6 +5,7 @@ import { KeyFault, type KeyPolicy, policyForm } from '@sealpost/service';
 import { z } from 'zod';
 import type { OpenStore } from '../open-store.ts';
 import { policyOf } from '../policy/policy.ts';
+import { isInReach } from '../policy/reach.ts';
 import type { Act } from './act.ts';
 import { type ActName, actNames } from './names.ts';
 
@@ -23,14 +24,12 @@ export const policyChange: Act<z.output<typeof form>> = {
 };
 
 /** Fault: `policy-unusable`. */
-function assertUsable({ approvals, secondFactor }: KeyPolicy, { development, people }: OpenStore): void {
-  const rules = [approvals.default, ...Object.values(approvals.acts)];
+function assertUsable(policy: KeyPolicy, { development, people }: OpenStore): void {
+  const { approvals, secondFactor } = policy;
   const isUnknown = Object.keys(approvals.acts).some((name) => !actNames.includes(name as ActName));
+  const rules = [approvals.default, ...Object.values(approvals.acts)];
   const isWeak = !secondFactor.required || rules.some(({ needed }) => needed === 0);
-  // Besides those who approve there is the one who requests.
-  const isOutOfReach = rules.some(
-    ({ needed, by }) =>
-      needed > 0 && people.list().filter(({ role }) => by.some((each) => each === role)).length < needed,
-  );
-  if (isUnknown || isOutOfReach || (isWeak && !development)) throw new KeyFault('policy-unusable');
+  if (isUnknown || (isWeak && !development) || !isInReach(policy, people.list())) {
+    throw new KeyFault('policy-unusable');
+  }
 }

@@ -1,6 +1,6 @@
-// The audit key: signs the log's heads and nothing else. Made with the store, kept in it like every key, in memory while it is open.
+// The audit key: signs the log's heads, backups and reports of drills. Made with the store, kept in it like every key, in memory while it is open.
 
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { formatKeyId } from '@sealpost/core';
 import { type ChainHead, type SignedHead, signHead } from '@sealpost/service';
 import { installationTenant } from '../authority/authority.ts';
@@ -18,6 +18,8 @@ export interface HeadSigner {
   /** SPKI, base64. */
   readonly key: string;
   sign(head: ChainHead): SignedHead;
+  /** Over a form that is no head's. */
+  signForm(form: Buffer): Buffer;
 }
 
 /** The store's audit key, if it has one. */
@@ -38,5 +40,6 @@ export function headSigner(log: string, privateKey: KeyObject): HeadSigner {
     publicKey,
     key: publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
     sign: (head) => signHead(log, head, privateKey),
+    signForm: (form) => sign(null, form, privateKey),
   };
 }

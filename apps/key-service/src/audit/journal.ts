@@ -9,6 +9,7 @@ import {
   chainLine,
   formatHead,
   maxGroupBytes,
+  type SignedHead,
 } from '@sealpost/service';
 import type { HeadSigner } from './head-signer.ts';
 import type { Sink } from './sink.ts';
@@ -26,8 +27,10 @@ const remembered = 16_384;
 export interface Journal {
   /** Resolves when the entry is on disk. Error: `audit-unavailable`. */
   append(entry: AuditEntry): Promise<void>;
-  /** The durable head and where its line ends in the file. */
-  head(): { readonly head: ChainHead; readonly end: number };
+  /** The durable head, where its line ends in the file, and the number of the file's first record. */
+  head(): { readonly head: ChainHead; readonly end: number; readonly segment: number };
+  /** What the first line of the file signs, where it is a checkpoint; whether it is genuine, only the audit key tells. */
+  opening(): SignedHead | undefined;
   /** From now on heads are signed and checkpoints written; undefined ends that. */
   signWith(signer: HeadSigner | undefined): void;
   /** Resolves when everything before is under a signature on disk. Error: `audit-unavailable`. */
@@ -44,6 +47,11 @@ export interface Journal {
 export interface JournalOptions {
   readonly head: ChainHead;
   readonly end: number;
+  /** Number of the file's first record, 1 unless told, and what its first line signs. */
+  readonly segment?: number;
+  readonly opening?: SignedHead | undefined;
+  /** A file that reached this length is closed and the next one begun. */
+  readonly segmentBytes?: number;
   /** Hashes of the last records, by number, oldest first. */
   readonly hashes?: Map<number, string>;
   readonly deadlineMs: number;
@@ -59,7 +67,8 @@ interface Waiting {
 }
 
 export function openJournal(sink: Sink, options: JournalOptions): Journal {
-  let { head, end } = options;
+  let { head, end, segment = 1, opening } = options;
+  const { segmentBytes = Number.POSITIVE_INFINITY } = options;
   const hashes = options.hashes ?? new Map<number, string>();
   let signer: HeadSigner | undefined;
   /** Records since the last checkpoint. */
@@ -93,6 +102,8 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
 
   async function commit(entries: readonly (AuditEntry | Date)[]): Promise<void> {
     if (hanging) throw new Error('the last write still hangs');
+    const [first] = entries;
+    if (signer && first && end >= segmentBytes) await beginSegment(signer, first instanceof Date ? first : first.at);
     const lines: string[] = [];
     const heads: ChainHead[] = [];
     let next = head;
@@ -128,6 +139,16 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     for (const { seq, hash } of heads) remember(hashes, seq, hash);
   }
 
+  /** The new file begins with a checkpoint of all before it. */
+  async function beginSegment(by: HeadSigner, at: Date): Promise<void> {
+    const signed = by.sign(head);
+    const { line, head: after } = chainLine({ at, kind: 'checkpoint', head: formatHead(signed), key: by.key }, head);
+    const bytes = Buffer.from(line, 'utf8');
+    await inTime(sink.rotate(segment, bytes));
+    [opening, segment, head, end, unsigned] = [signed, after.seq, after, bytes.length, 0];
+    remember(hashes, after.seq, after.hash);
+  }
+
   async function inTime(work: Promise<void>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -160,7 +181,8 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
 
   return {
     append: enter,
-    head: () => ({ head, end }),
+    head: () => ({ head, end, segment }),
+    opening: () => opening,
     signWith(next) {
       signer = next;
       signed = undefined;

@@ -14,6 +14,8 @@ export interface LogMemory {
   readonly head?: ChainHead;
   /** Where the head's line ends in the file. */
   readonly end?: number;
+  /** Number of that file's first record; 1 where it is left out. */
+  readonly segment?: number;
   /** A client holds this head; a log without it is not the one that this store wrote. */
   readonly shown?: ChainHead;
 }

@@ -52,7 +52,8 @@ export const actApprove: Operation<'act-approve'> = {
     if (request.asked.requester.name === person.name) throw new KeyFault('approval-own');
     if (!isApprover(person.role, request, store)) throw new KeyFault('approval-role');
     const { canonical, hash: own } = canonicalOf(request);
-    if (hash !== own || !isApproval(canonical, signature, person.publicKey)) throw new KeyFault('approval-invalid');
+    if (hash !== own || !isApproval(canonical, signature, person.certificate.publicKey))
+      throw new KeyFault('approval-invalid');
     if (hasApproved(request, person)) throw new KeyFault('approved-already');
     // Last, so that a code is not spent on what would be refused anyway.
     store.factors.spend(person.name, code, now);
@@ -116,7 +117,7 @@ function approvedBy(request: ActRequest, store: OpenStore): readonly Signatory[]
   return request.approvals.filter(({ role, name, certificate, signature }) => {
     const person = store.people.known({ role, name, fingerprint: certificate });
     if (!person || !isApprover(role, request, store)) return false;
-    return isApproval(canonical, Buffer.from(signature, 'base64'), person.publicKey);
+    return isApproval(canonical, Buffer.from(signature, 'base64'), person.certificate.publicKey);
   });
 }
 

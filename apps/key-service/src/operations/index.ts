@@ -7,6 +7,7 @@ import { certificates, trustAnchors } from './certificates.ts';
 import { identityAdd, identityList, identityShow } from './identities.ts';
 import { importFile } from './import.ts';
 import {
+  kekList,
   keysCompromise,
   keysDeactivate,
   keysDestroyCancel,
@@ -26,7 +27,10 @@ import { authorities, releaseTicket, ticketCertificate } from './tickets.ts';
 import { trustAdd, trustList } from './trust.ts';
 import { openRecipient, sign } from './use-in-place.ts';
 
-export type StoreOperation = Exclude<KeyOperation, 'status' | 'unseal' | 'seal' | 'audit-head' | 'leases'>;
+export type StoreOperation = Exclude<
+  KeyOperation,
+  'status' | 'unseal' | 'unseal-share' | 'unseal-reset' | 'seal' | 'audit-head' | 'leases' | 'backup-make'
+>;
 
 export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'ticket-certificate': ticketCertificate,
@@ -52,6 +56,7 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'trust-add': trustAdd,
   'trust-list': trustList,
   'audit-address': auditAddress,
+  'kek-list': kekList,
   'keys-list': keysList,
   'keys-show': keysShow,
   'keys-rotate': keysRotate,

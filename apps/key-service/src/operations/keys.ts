@@ -57,6 +57,12 @@ export const keysRotate: Operation<'keys-rotate'> = {
   },
 };
 
+export const kekList: Operation<'kek-list'> = {
+  run: (_, { store }) => ({
+    keks: store.kekRotation.versions().map(({ use, versions }) => ({ use, versions: [...versions] })),
+  }),
+};
+
 export const keysSuspend = movingBy('suspend');
 export const keysResume = movingBy('resume');
 export const keysDeactivate = movingBy('deactivate');

@@ -14,6 +14,7 @@ export type AuditSubject = Pick<
   | 'message'
   | 'lease'
   | 'until'
+  | 'slot'
   | 'instance'
   | 'certificate'
   | 'count'

@@ -8,13 +8,14 @@ import type { Operation } from './operation.ts';
 
 export const peopleList: Operation<'people-list'> = {
   run: (_, { store, now }) => ({
-    people: store.people.list().map(({ role, name, fingerprint, notAfter, addedAt }) => {
+    people: store.people.list().map(({ role, name, certificate, addedAt }) => {
       const { isConfirmed, lockedUntil } = store.factors.stateOf(name);
       return {
         role,
         name,
-        certificate: fingerprint,
-        notAfter,
+        fingerprint: certificate.fingerprint,
+        certificate: certificate.der,
+        notAfter: certificate.notAfter,
         addedAt,
         secondFactor: isConfirmed,
         ...(lockedUntil && now < lockedUntil ? { lockedUntil } : {}),

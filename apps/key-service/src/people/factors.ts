@@ -8,6 +8,7 @@ import { Secret, TOTP } from 'otpauth';
 import { installationTenant } from '../authority/authority.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Records } from '../store/records.ts';
+import { RowTaken } from '../store/rows.ts';
 
 /** RFC 4226 §4 R6 recommends 160 bits. */
 const secretLength = 20;
@@ -37,7 +38,7 @@ export interface Factors {
   /** Uses up a code and opens the operations of whoever shows this certificate. Faults: as `spend`. */
   present(person: { readonly name: string; readonly fingerprint: string }, code: string, now: Date): Date;
   isPresent(fingerprint: string, now: Date): boolean;
-  /** Forgets the secret: the person enrols again. */
+  /** Forgets the secret, and that a code was shown: the person enrols again. */
   reset(name: string): void;
 }
 
@@ -55,7 +56,7 @@ const none: Content = { v: 1, secret: '', confirmed: false, failures: 0 };
 
 export function openFactors(records: Records, policy: () => Policy): Factors {
   /** In memory only: after a restart or a sealing everybody shows a code again. */
-  const present = new Map<string, Date>();
+  const present = new Map<string, { readonly name: string; readonly until: Date }>();
   const placeOf = (name: string) => ({ kind: 'factor', tenant: installationTenant, owner: name, id: name }) as const;
   const read = (name: string): Content => {
     const row = records.get(placeOf(name));
@@ -77,10 +78,16 @@ export function openFactors(records: Records, policy: () => Policy): Factors {
         return 'code-wrong';
       }
       const counter = TOTP.counter({ period: periodSeconds, timestamp: now.getTime() }) + delta;
-      const used = { kind: 'code', tenant: installationTenant, owner: name, id: `${name} ${counter}` } as const;
-      // One that was right once is no guess: it is refused, and not counted.
-      if (records.get(used)) return 'code-wrong';
-      records.insert(used, Buffer.from(now.toISOString()));
+      // The row's id is a keyed hash, so the secret does not stand in it; another secret's codes are other codes.
+      const id = `${name} ${factor.secret} ${counter}`;
+      const used = { kind: 'code', tenant: installationTenant, owner: name, id } as const;
+      try {
+        records.insert(used, Buffer.from(now.toISOString()));
+      } catch (error) {
+        // One that was right once is no guess: it is refused, and not counted.
+        if (error instanceof RowTaken) return 'code-wrong';
+        throw error;
+      }
       write(name, { v: 1, secret: factor.secret, confirmed: factor.confirmed || confirms, failures: 0 });
       return undefined;
     });
@@ -118,12 +125,13 @@ export function openFactors(records: Records, policy: () => Policy): Factors {
     present({ name, fingerprint }, code, now) {
       spend(name, code, now);
       const until = new Date(now.getTime() + policy().form.secondFactor.minutes * 60_000);
-      present.set(fingerprint, until);
+      present.set(fingerprint, { name, until });
       return until;
     },
-    isPresent: (fingerprint, now) => now < (present.get(fingerprint) ?? now),
+    isPresent: (fingerprint, now) => now < (present.get(fingerprint)?.until ?? now),
     reset(name) {
       write(name, { ...none, failures: read(name).failures });
+      for (const [fingerprint, { name: whose }] of present) if (whose === name) present.delete(fingerprint);
     },
   };
 }

@@ -1,32 +1,35 @@
 // The people whom the store knows. A person has one name, one role and one certificate; any other certificate in that name opens
 // nothing, also one that the service CA signed and that has not expired. Names are people: nobody counts twice under two roles.
 
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { KeyFault, type PersonRole } from '@sealpost/service';
-import type { Certificate } from '@sealpost/smime';
+import { type Certificate, certificateFromDer } from '@sealpost/smime';
 import { installationTenant } from '../authority/authority.ts';
 import type { Records } from '../store/records.ts';
+import { isSameKey } from './public-key.ts';
 
 export interface Person {
   readonly name: string;
   readonly role: PersonRole;
+  readonly certificate: Certificate;
   /** SHA-256 of the certificate, lower-case hex. */
   readonly fingerprint: string;
-  readonly notAfter: Date;
-  /** Verifies this person's approvals. */
-  readonly publicKey: KeyObject;
   readonly addedAt: Date;
 }
 
 export interface People {
   get(name: string): Person | undefined;
+  /** By name. */
   list(): Person[];
   /** The person with exactly this role, name and certificate. */
   known(shown: { readonly role: string; readonly name: string; readonly fingerprint: string }): Person | undefined;
   /** Fault `person-exists`: somebody has this name or this key. */
+  assertFree(name: string, publicKey: KeyObject): void;
+  /** Faults: as `assertFree`. */
   add(name: string, role: PersonRole, certificate: Certificate, at: Date): void;
-  /** Another certificate for the same person and role, who may not have it from somebody else. Fault: `person-exists`. */
+  /** Another certificate for the same person and role; the one before opens nothing any more. Faults: `not-found`, `person-exists`. */
   renew(name: string, certificate: Certificate): void;
+  /** Fault: `not-found`. */
   remove(name: string): void;
 }
 
@@ -34,81 +37,65 @@ interface Content {
   readonly v: 1;
   readonly name: string;
   readonly role: PersonRole;
-  readonly fingerprint: string;
-  readonly notAfter: string;
-  /** SPKI, base64. */
-  readonly publicKey: string;
+  /** DER, base64. */
+  readonly certificate: string;
   readonly addedAt: string;
-  /** Set once; the row stays, so that the name's history can be told. */
+  /** Set once; the row stays until the name is given again. */
   readonly removed: boolean;
 }
 
 export function openPeople(records: Records): People {
-  const read = (bytes: Buffer): Content => JSON.parse(bytes.toString('utf8')) as Content;
-  const present = (): Content[] =>
+  const list = (): Person[] =>
     records
       .ofTenant('person', installationTenant)
       .map(read)
-      .filter(({ removed }) => !removed);
-  const find = (name: string): Content | undefined => {
+      .filter(({ removed }) => !removed)
+      .map(parse)
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const find = (name: string): Content => {
     const row = records.get(placeOf(name));
     const found = row && read(row);
-    return found?.removed ? undefined : found;
+    if (!found || found.removed) throw new KeyFault('not-found');
+    return found;
   };
+  const has = (name: string): boolean => list().some((person) => person.name === name);
   const write = (content: Content): void =>
     records.replace(placeOf(content.name), Buffer.from(JSON.stringify(content)));
-  const assertFree = (spki: string, owner: string): void => {
+  const assertKeyFree = (owner: string, publicKey: KeyObject): void => {
     // Two people with one key would be one person who approves himself.
-    if (present().some(({ publicKey, name }) => publicKey === spki && name !== owner)) {
-      throw new KeyFault('person-exists');
-    }
+    const holder = list().find(({ certificate }) => isSameKey(certificate.publicKey, publicKey));
+    if (holder && holder.name !== owner) throw new KeyFault('person-exists');
   };
+  const assertFree = (name: string, publicKey: KeyObject): void => {
+    if (has(name)) throw new KeyFault('person-exists');
+    assertKeyFree(name, publicKey);
+  };
+  const encoded = ({ der }: Certificate): string => der.toString('base64');
 
   return {
-    get(name) {
-      const found = find(name);
-      return found && parse(found);
-    },
-    list: () =>
-      present()
-        .map(parse)
-        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    list,
+    assertFree,
+    get: (name) => (has(name) ? parse(find(name)) : undefined),
     known({ role, name, fingerprint }) {
-      const found = find(name);
-      return found?.role === role && found.fingerprint === fingerprint ? parse(found) : undefined;
+      const row = records.get(placeOf(name));
+      const found = row && read(row);
+      if (!found || found.removed || found.role !== role) return undefined;
+      const person = parse(found);
+      return person.fingerprint === fingerprint ? person : undefined;
     },
     add: (name, role, certificate, at) =>
       records.transaction(() => {
-        const publicKey = spkiOf(certificate);
-        if (find(name)) throw new KeyFault('person-exists');
-        assertFree(publicKey, name);
-        const { fingerprint, notAfter } = certificate;
-        write({
-          v: 1,
-          name,
-          role,
-          fingerprint,
-          notAfter: notAfter.toISOString(),
-          publicKey,
-          addedAt: at.toISOString(),
-          removed: false,
-        });
+        assertFree(name, certificate.publicKey);
+        const addedAt = at.toISOString();
+        write({ v: 1, name, role, certificate: encoded(certificate), addedAt, removed: false });
       }),
     renew: (name, certificate) =>
       records.transaction(() => {
         const known = find(name);
-        if (!known) throw new KeyFault('not-found');
-        const publicKey = spkiOf(certificate);
-        assertFree(publicKey, name);
-        const { fingerprint, notAfter } = certificate;
-        write({ ...known, fingerprint, notAfter: notAfter.toISOString(), publicKey });
+        assertKeyFree(name, certificate.publicKey);
+        write({ ...known, certificate: encoded(certificate) });
       }),
-    remove: (name) =>
-      records.transaction(() => {
-        const known = find(name);
-        if (!known) throw new KeyFault('not-found');
-        write({ ...known, removed: true });
-      }),
+    remove: (name) => records.transaction(() => write({ ...find(name), removed: true })),
   };
 }
 
@@ -116,17 +103,11 @@ function placeOf(name: string) {
   return { kind: 'person', tenant: installationTenant, owner: name, id: name } as const;
 }
 
-function spkiOf({ publicKey }: Certificate): string {
-  return publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
+function read(row: Buffer): Content {
+  return JSON.parse(row.toString('utf8')) as Content;
 }
 
-function parse({ name, role, fingerprint, notAfter, publicKey, addedAt }: Content): Person {
-  return {
-    name,
-    role,
-    fingerprint,
-    notAfter: new Date(notAfter),
-    publicKey: createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' }),
-    addedAt: new Date(addedAt),
-  };
+function parse({ name, role, certificate: encoded, addedAt }: Content): Person {
+  const certificate = certificateFromDer(Buffer.from(encoded, 'base64'));
+  return { name, role, certificate, fingerprint: certificate.fingerprint, addedAt: new Date(addedAt) };
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SetupError } from '@sealpost/core';
 
-const fileName = 'store.sqlite';
+export const databaseFile = 'store.sqlite';
 
 /** Forward only; `user_version` counts what was applied. A step that is released is never edited. */
 const migrations: readonly string[] = [
@@ -17,10 +17,15 @@ const migrations: readonly string[] = [
      kind TEXT NOT NULL, tenant TEXT NOT NULL, owner BLOB NOT NULL, id BLOB NOT NULL, sealed BLOB NOT NULL,
      PRIMARY KEY (kind, id)) STRICT;
    CREATE INDEX records_by_owner ON records (kind, tenant, owner);`,
+  `CREATE TABLE slots_2 (
+     id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, created TEXT, bytes BLOB NOT NULL) STRICT;
+   INSERT INTO slots_2 (label, kind, bytes) SELECT kind, kind, bytes FROM slots ORDER BY kind;
+   DROP TABLE slots;
+   ALTER TABLE slots_2 RENAME TO slots;`,
 ];
 
 export function storeExists(directory: string): boolean {
-  return existsSync(join(directory, fileName));
+  return existsSync(join(directory, databaseFile));
 }
 
 /** Opens the store, making it when `create` says so. Throws SetupError. */
@@ -29,7 +34,7 @@ export function openDatabase(directory: string, create = false): DatabaseSync {
     throw new SetupError(`no key store in ${directory}: make one with \`init\``);
   }
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = join(directory, fileName);
+  const file = join(directory, databaseFile);
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     // Exclusive before WAL: the lock is taken with the first read and kept, and no shared-memory file is needed.

@@ -16,7 +16,9 @@ const batchRows = 64;
 const fixedUses: readonly KekUse[] = ['index', 'audit'];
 
 export interface KekRotation {
-  /** Adds the next version, with its record. Fault: `key-state` while one of this use still replaces another. */
+  /** Fault: `key-state` for a use that does not rotate, and while one of its versions still replaces another. */
+  assertReady(use: KekUse): void;
+  /** Adds the next version, with its record. Fault: as `assertReady`. */
   begin(use: KekUse, actor: AuditEntry['actor']): number;
   /** Does one batch of what is left; false when nothing is. */
   step(): boolean;
@@ -60,9 +62,14 @@ export function openKekRotation({ rows, records, keks, outbox, now }: Parts): Ke
     records.scrub();
   }
 
+  function assertReady(use: KekUse): void {
+    if (fixedUses.includes(use) || keks.versions(use).length > 1) throw new KeyFault('key-state');
+  }
+
   return {
+    assertReady,
     begin(use, actor) {
-      if (fixedUses.includes(use) || keks.versions(use).length > 1) throw new KeyFault('key-state');
+      assertReady(use);
       const kek = keks.make(use);
       records.transaction(() => {
         rows.addKek(kek);

@@ -2,8 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
+import type { SlotKind } from '@sealpost/service';
 import { type KekUse, kekUses, type WrappedKek } from '../vault/keks.ts';
-import type { Slot, SlotKind } from '../vault/slots.ts';
+import type { Slot } from '../vault/slots.ts';
 
 export interface OuterStore {
   /** Made once, bound into everything that the store seals. */
@@ -22,16 +23,40 @@ export function readOuter(database: DatabaseSync): OuterStore | undefined {
   return {
     id: String(id),
     development: meta('development') !== undefined,
-    slots: database
-      .prepare('SELECT kind, bytes FROM slots ORDER BY kind')
-      .all()
-      .map((row) => ({ kind: row.kind as SlotKind, bytes: blob(row.bytes) })),
+    slots: readSlots(database),
     keks: database
       .prepare('SELECT use, version, wrapped FROM keks')
       .all()
       .filter((row) => kekUses.includes(row.use as KekUse))
       .map((row) => ({ use: row.use as KekUse, version: Number(row.version), wrapped: blob(row.wrapped) })),
   };
+}
+
+/** In the order in which they were made. */
+export function readSlots(database: DatabaseSync): Slot[] {
+  return database
+    .prepare('SELECT label, kind, created, bytes FROM slots ORDER BY id')
+    .all()
+    .map(({ label, kind, created, bytes }) => ({
+      label: String(label),
+      kind: kind as SlotKind,
+      ...(typeof created === 'string' ? { createdAt: new Date(created) } : {}),
+      bytes: blob(bytes),
+    }));
+}
+
+export function addSlot(database: DatabaseSync, { label, kind, createdAt, bytes }: Slot): void {
+  const insert = database.prepare('INSERT INTO slots (label, kind, created, bytes) VALUES (?, ?, ?, ?)');
+  insert.run(label, kind, createdAt?.toISOString() ?? null, bytes);
+}
+
+export function removeSlot(database: DatabaseSync, label: string): void {
+  database.prepare('DELETE FROM slots WHERE label = ?').run(label);
+}
+
+/** The store was opened by a file that was made for development: it stays marked. */
+export function markDevelopment(database: DatabaseSync): void {
+  database.exec("INSERT OR IGNORE INTO meta (name, value) VALUES ('development', 'once')");
 }
 
 /** A fresh id for a store about to be made. */
@@ -45,8 +70,7 @@ export function writeOuter(database: DatabaseSync, outer: OuterStore): void {
   const meta = database.prepare('INSERT INTO meta (name, value) VALUES (?, ?)');
   meta.run('store-id', outer.id);
   if (outer.development) meta.run('development', 'once');
-  const slot = database.prepare('INSERT INTO slots (kind, bytes) VALUES (?, ?)');
-  for (const { kind, bytes } of outer.slots) slot.run(kind, bytes);
+  for (const slot of outer.slots) addSlot(database, slot);
   const kek = database.prepare('INSERT INTO keks (use, version, wrapped) VALUES (?, ?, ?)');
   for (const { use, version, wrapped } of outer.keks) kek.run(use, version, wrapped);
   database.exec('COMMIT');

@@ -21,6 +21,7 @@ export interface Act {
   readonly lease?: string;
   /** End of a lease. */
   readonly until?: string;
+  readonly slot?: string;
   readonly count?: number;
   /** State of a key after a step, and before it. */
   readonly state?: string;
@@ -116,6 +117,7 @@ function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
     message,
     lease,
     until,
+    slot,
     count,
     state,
     was,
@@ -135,6 +137,7 @@ function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
     message,
     lease,
     until,
+    slot,
     count,
     state,
     was,

@@ -37,6 +37,8 @@ export interface AuditEntry {
   readonly message?: string;
   readonly lease?: string;
   readonly until?: string;
+  /** Label of a seal slot. */
+  readonly slot?: string;
   readonly instance?: string;
   readonly certificate?: string;
   /** State of a key after a step, and before it where it had one. */

@@ -1,8 +1,9 @@
-// Reads an audit log from its start, checks the chain, and tells what a crash tore from what somebody changed: a write that was
+// Reads an audit log, checks the chain over all its segments, and tells what a crash tore from what somebody changed: a write that was
 // cut short leaves one line without an end, or blocks of zeros where the disk had not yet been; both only at the very end.
 
 import { type FileHandle, open } from 'node:fs/promises';
 import { beginsLine, type ChainHead, chainStart, followLine, maxLine } from './chain.ts';
+import { beforeSegment, segmentsOf } from './segments.ts';
 
 /** One group of records goes to disk at once; a torn write is never longer. */
 export const maxGroupBytes = 1024 * 1024;
@@ -10,35 +11,68 @@ const readLength = 1024 * 1024;
 /** The smallest piece that disks write. */
 const sectorLength = 512;
 
-/** `line` is without its line feed. */
-export type OnLine = (line: string, head: ChainHead) => void;
+/** `line` is without its line feed; `head` is after it and `before` before it. */
+export type OnLine = (line: string, head: ChainHead, before: ChainHead) => void;
 
 export type LogState =
   /** Whole, or with a torn end after `end`, `torn` bytes long. */
-  | { readonly kind: 'genuine'; readonly head: ChainHead; readonly end: number; readonly torn: number }
+  | {
+      readonly kind: 'genuine';
+      /** Before the first record that is there: a log whose older segments are kept elsewhere begins later. */
+      readonly start: ChainHead;
+      readonly head: ChainHead;
+      /** Where the last line ends in the last file. */
+      readonly end: number;
+      readonly torn: number;
+    }
   /** The line after `head` was changed, or lines before it were taken out or reordered. */
   | { readonly kind: 'tampered'; readonly head: ChainHead };
 
-/** Reads the whole log; a file that is not there is an empty one. `onLine` gets each genuine line and the head after it. */
+const emptyLog: LogState & { readonly kind: 'genuine' } = {
+  kind: 'genuine',
+  start: chainStart,
+  head: chainStart,
+  end: 0,
+  torn: 0,
+};
+
+/** Reads all segments; a log that is not there is an empty one. `onLine` gets each genuine line. */
 export async function readLog(file: string, onLine: OnLine = () => undefined): Promise<LogState> {
+  let whole: LogState & { readonly kind: 'genuine' } = emptyLog;
+  for (const [at, segment] of (await segmentsOf(file)).entries()) {
+    // Only the file that was being written can be torn.
+    if (whole.torn > 0) return { kind: 'tampered', head: whole.head };
+    const state = await readSegment(segment, at === 0 ? undefined : whole.head, onLine);
+    if (state.kind === 'tampered') return state;
+    whole = at === 0 ? state : { ...state, start: whole.start };
+  }
+  return whole;
+}
+
+/** Reads one file. `before`: what stands before it; left out, the first line says so. A file that is not there is an empty log. */
+export async function readSegment(
+  file: string,
+  before: ChainHead | undefined,
+  onLine: OnLine = () => undefined,
+): Promise<LogState> {
   let handle: FileHandle;
   try {
     handle = await open(file, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      return { kind: 'genuine', head: chainStart, end: 0, torn: 0 };
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return emptyLog;
     throw error;
   }
   try {
-    return await follow(handle, onLine);
+    return await follow(handle, before, onLine);
   } finally {
     await handle.close();
   }
 }
 
-async function follow(handle: FileHandle, onLine: OnLine): Promise<LogState> {
+async function follow(handle: FileHandle, before: ChainHead | undefined, onLine: OnLine): Promise<LogState> {
   const { size } = await handle.stat();
-  let head = chainStart;
+  let start = before ?? chainStart;
+  let head = start;
   let end = 0;
   let rest = Buffer.alloc(0);
   for (let at = 0; at < size; ) {
@@ -50,26 +84,39 @@ async function follow(handle: FileHandle, onLine: OnLine): Promise<LogState> {
     let from = 0;
     for (let feed = rest.indexOf(10); feed >= 0; feed = rest.indexOf(10, from)) {
       const line = rest.toString('utf8', from, feed);
+      if (end === 0 && before === undefined) {
+        start = beforeSegment(line) ?? chainStart;
+        head = start;
+      }
       const next = followLine(line, head);
-      if (!next) return await tornOrTampered(handle, head, end, size);
+      if (!next) return await tornOrTampered(handle, { start, head, end, size });
+      onLine(line, next, head);
       head = next;
-      onLine(line, head);
       end += feed + 1 - from;
       from = feed + 1;
     }
     rest = rest.subarray(from);
-    if (rest.length > maxLine) return await tornOrTampered(handle, head, end, size);
+    if (rest.length > maxLine) return await tornOrTampered(handle, { start, head, end, size });
   }
-  return size === end ? { kind: 'genuine', head, end, torn: 0 } : await tornOrTampered(handle, head, end, size);
+  return size === end
+    ? { kind: 'genuine', start, head, end, torn: 0 }
+    : await tornOrTampered(handle, { start, head, end, size });
+}
+
+interface Followed {
+  readonly start: ChainHead;
+  readonly head: ChainHead;
+  readonly end: number;
+  readonly size: number;
 }
 
 /** What does not follow is torn only if it fits into one group and is the beginning of a line, or holds sectors that were never written. */
-async function tornOrTampered(handle: FileHandle, head: ChainHead, end: number, size: number): Promise<LogState> {
+async function tornOrTampered(handle: FileHandle, { start, head, end, size }: Followed): Promise<LogState> {
   if (size - end <= maxGroupBytes) {
     const tail = Buffer.alloc(size - end);
     await handle.read(tail, 0, tail.length, end);
     if (beginsLine(tail, head) || hasUnwrittenSectors(tail, end))
-      return { kind: 'genuine', head, end, torn: size - end };
+      return { kind: 'genuine', start, head, end, torn: size - end };
   }
   return { kind: 'tampered', head };
 }

@@ -27,9 +27,11 @@ export type AuditFault =
 export interface AuditReport {
   readonly verdict: 'genuine' | 'torn' | 'tampered';
   readonly fault?: AuditFault;
-  /** Good records from the start. */
+  /** Number of the first record that is there; those before are in segments kept elsewhere. */
+  readonly from: number;
+  /** Number of the last good record. */
   readonly records: number;
-  /** The head after them. */
+  /** The head after it. */
   readonly head: ChainHead;
   /** Bytes of a record that a crash cut short. */
   readonly torn: number;
@@ -51,14 +53,16 @@ export async function verifyLog(file: string, held?: HeldHead): Promise<AuditRep
   let fault: AuditFault | undefined;
   if (held && !isSigned(held.head, held.key)) fault = 'checkpoint-forged';
 
-  const state = await readLog(file, (line, head) => {
+  let from: number | undefined;
+  const state = await readLog(file, (line, head, before) => {
+    from ??= head.seq;
     if (fault) return;
     if (line.includes('"kind":"checkpoint"')) {
       const record = JSON.parse(line) as AuditRecord;
       if (record.kind === 'checkpoint') {
         log ??= parseHead(record.head)?.log;
         key ??= record.key;
-        if (!signs(record, head.seq - 1, good?.hash, log, key)) {
+        if (!signs(record, before, log, key)) {
           fault = 'checkpoint-forged';
           return;
         }
@@ -82,6 +86,7 @@ export async function verifyLog(file: string, held?: HeldHead): Promise<AuditRep
   return {
     verdict: fault ? 'tampered' : torn > 0 ? 'torn' : 'genuine',
     ...(fault ? { fault } : {}),
+    from: from ?? 1,
     records: good?.seq ?? 0,
     head: good ?? { seq: 0, hash: '0'.repeat(64) },
     torn,
@@ -95,8 +100,7 @@ export async function verifyLog(file: string, held?: HeldHead): Promise<AuditRep
 /** A checkpoint stands right after the head that it signs, and all of a log are by one key. */
 function signs(
   record: AuditRecord & { kind: 'checkpoint' },
-  seq: number,
-  hash: string | undefined,
+  { seq, hash }: ChainHead,
   log: string | undefined,
   key: string | undefined,
 ): boolean {

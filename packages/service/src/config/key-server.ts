@@ -1,6 +1,7 @@
 // Section `keyServer`: the key service's own store, what opens it, its audit log, and the bounds of what it lends.
 
 import * as z from 'zod';
+import { exportFormats } from '../audit/syslog.ts';
 import { count, host, listenAddress, path, type Section } from './values.ts';
 
 export const keyServer = z
@@ -67,7 +68,42 @@ export const keyServer = z
         deadlineMs: count(100, 60_000)
           .default(2_000)
           .describe('An operation fails when its audit record is not on disk after this time'),
+        segmentBytes: count(64 * 1024, 1024 * 1024 * 1024)
+          .default(64 * 1024 * 1024)
+          .describe('A file of the log that reached this length is closed and the next one begun'),
+        export: z
+          .array(
+            z.strictObject({
+              name: z
+                .string()
+                .regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be lower-case letters, digits and dashes')
+                .describe('Name in logs and metrics, and of the file that keeps where it stands'),
+              host: host().describe('Host of the collector'),
+              port: count(1, 65_535).default(6514).describe('Port of the collector'),
+              format: z.enum(exportFormats).default('syslog').describe('RFC 5424 messages, or the lines as they are'),
+              tls: z.boolean().default(true).describe('TLS; without it whoever is on the way reads along'),
+              caFile: path().optional().describe('PEM of the authorities that may have issued its certificate'),
+            }),
+          )
+          .max(4)
+          .default([])
+          .describe('Collectors (SIEM) that get a copy of each record'),
       })
+      .prefault({}),
+    backup: z
+      .strictObject({
+        directory: path()
+          .optional()
+          .describe('Directory for encrypted backups of the store; without it there are none'),
+        recipient: path()
+          .optional()
+          .describe('Public key of the quorum that opens backups, as `sealpost backup quorum` made it'),
+        everyHours: count(1, 720).default(24).describe('A backup is made when the newest is older than this'),
+      })
+      .refine(
+        ({ directory, recipient }) => (directory === undefined) === (recipient === undefined),
+        '`directory` and `recipient` belong together',
+      )
       .prefault({}),
     leases: z
       .strictObject({

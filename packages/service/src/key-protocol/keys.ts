@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { type KeyState, keyStates } from './key-states.ts';
-import { bytes, keyId, tenant, time } from './values.ts';
+import { bytes, keyId, nothing, tenant, time } from './values.ts';
 
 const state = z.enum(Object.keys(keyStates) as [KeyState, ...KeyState[]]);
 const use = z.enum(['signing', 'decryption', 'spool', 'mac', 'ca']);
@@ -45,6 +45,11 @@ export const keyLifeOperations = {
       /** SHA-256 of the certificates that its public key stands in. */
       certificates: z.array(z.string()),
     }),
+  },
+  /** Key-encryption keys: two versions of a use where one replaces the other. */
+  'kek-list': {
+    request: nothing,
+    answer: z.object({ keks: z.array(z.object({ use: z.string(), versions: z.array(z.number().int()) })) }),
   },
   'keys-rotate': {
     request: z.strictObject({ tenant, identity: z.string().min(1).max(320), use: use.exclude(['ca']).optional() }),

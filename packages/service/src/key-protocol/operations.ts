@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import { actOperations } from './acts.ts';
 import { auditOperations } from './audit.ts';
+import { backupOperations } from './backup.ts';
 import { keyLifeOperations } from './keys.ts';
 import { peopleOperations } from './people.ts';
 import { policyOperations } from './policy.ts';
@@ -21,6 +22,7 @@ export const keyOperations = {
   ...revocationOperations,
   ...peopleOperations,
   ...auditOperations,
+  ...backupOperations,
   ...keyLifeOperations,
   ...policyOperations,
   ...staffOperations,

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { code } from './acts.ts';
 import { personRoles } from './policy.ts';
-import { nothing, time } from './values.ts';
+import { certificate, nothing, time } from './values.ts';
 
 /** Lower case only: two names that differ in case would be two people to the service and one to its readers. */
 export const personName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/);
@@ -12,7 +12,8 @@ const member = z.object({
   role: z.enum(personRoles),
   name: z.string(),
   /** SHA-256 of the one certificate that this person may show. */
-  certificate: z.string(),
+  fingerprint: z.string(),
+  certificate,
   notAfter: time,
   addedAt: time,
   /** Whether a second factor is set up and was confirmed with a code. */

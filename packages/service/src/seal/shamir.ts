@@ -8,11 +8,11 @@ import { combine, split } from 'shamir-secret-sharing';
 
 const secretLength = 32;
 /** The library's form: the secret's length, and one byte more for the point at which the polynomial was taken. */
-const shareLength = secretLength + 1;
+export const shareLength = secretLength + 1;
 /** More custodians than this do not meet. */
 export const maxShares = 16;
 /** One share that suffices would be no scheme. */
-const leastThreshold = 2;
+export const leastThreshold = 2;
 
 const commitmentVersion = 1;
 /** SHA-256. */

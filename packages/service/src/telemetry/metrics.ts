@@ -205,6 +205,24 @@ export const metrics = {
     by: ['key-service'],
     labels: {},
   },
+  sealpost_backup_age_seconds: {
+    kind: 'gauge',
+    help: 'Time since the newest backup of the key store, where backups are configured; since 1970 when there is none',
+    by: ['key-service'],
+    labels: {},
+  },
+  sealpost_backup_drill_age_seconds: {
+    kind: 'gauge',
+    help: 'Time since the last drill that restored a backup and passed, where backups are configured; since 1970 when there was none',
+    by: ['key-service'],
+    labels: {},
+  },
+  sealpost_audit_export_behind: {
+    kind: 'gauge',
+    help: 'Records of the audit log that were not sent to a collector yet',
+    by: ['key-service'],
+    labels: { target: 'configured' },
+  },
   sealpost_audit_failing: {
     kind: 'gauge',
     help: '1 while the audit log cannot be written or is not genuine, 0 while it is sound',

@@ -12,8 +12,8 @@ import type { AlgorithmId } from './signed-data.ts';
 /** Octets given to the cipher at once where content is large. */
 const SLAB = 1 << 16;
 
-/** From here on content goes through the cipher in slabs. */
-const LARGE = 1 << 20;
+/** From here on content goes through the cipher in slabs: a few large Buffers a message make V8 mark its whole heap often. */
+const LARGE = 1 << 17;
 
 /** Tag lengths of GCM and CCM that may be believed: shorter ones can be forged by trying. */
 const MIN_TAG = 12;

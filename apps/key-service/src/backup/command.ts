@@ -1,0 +1,143 @@
+// `main.ts backup WORD`: what custodians do with a backup, without the running service. `sealpost backup` calls it.
+// Exit codes: 0 done, 1 refused or not passed, 64 usage, 78 configuration.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { SetupError } from '@sealpost/core';
+import { ConfigError, loadConfig } from '@sealpost/service';
+import { initialise } from '../init.ts';
+import { openStored } from '../open-stored.ts';
+import { drill } from './drill.ts';
+import { makeQuorum } from './quorum.ts';
+import { type BackupKeys, missingRecords, readBackup, readCheckpoint, restoreStore } from './restore.ts';
+
+const usage = `Usage:
+  main.ts backup quorum --needed N --of M --out PREFIX
+  main.ts backup verify FILE --recipient FILE --share FILE... [--checkpoint FILE]
+  main.ts backup restore FILE --config FILE --recipient FILE --share FILE... --checkpoint FILE [--accept-loss N|all] [--passphrase-file FILE]
+  main.ts backup drill FILE --config FILE --recipient FILE --share FILE... [--passphrase-file FILE]
+`;
+
+const options = {
+  config: { type: 'string' },
+  needed: { type: 'string' },
+  of: { type: 'string' },
+  out: { type: 'string' },
+  recipient: { type: 'string' },
+  share: { type: 'string', multiple: true },
+  checkpoint: { type: 'string' },
+  'accept-loss': { type: 'string' },
+  'passphrase-file': { type: 'string' },
+} as const;
+
+export async function backupCommand(args: readonly string[]): Promise<number> {
+  try {
+    process.stdout.write(`${JSON.stringify(await runBackup(args))}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const isUsage = error instanceof UsageFault || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS');
+    process.stderr.write(isUsage ? usage : `${error.message}\n`);
+    return isUsage ? 64 : error instanceof ConfigError ? 78 : 1;
+  }
+}
+
+/** What the command prints. Throws what it says on standard error. */
+export async function runBackup(args: readonly string[]): Promise<unknown> {
+  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+  const [word, file, ...more] = positionals;
+  const run = word !== undefined && Object.hasOwn(words, word) && more.length === 0 ? words[word] : undefined;
+  if (!run) throw new UsageFault();
+  return await run(new Given(values), file);
+}
+
+class UsageFault extends Error {}
+
+type Values = Readonly<Partial<Record<keyof typeof options, string | string[]>>>;
+
+/** What stood on the command line; what is needed and did not is a wrong command line. */
+class Given {
+  readonly #values: Values;
+
+  constructor(values: Values) {
+    this.#values = values;
+  }
+
+  maybe(name: keyof typeof options): string | undefined {
+    const value = this.#values[name];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  need(name: keyof typeof options): string {
+    const value = this.maybe(name);
+    if (value === undefined) throw new UsageFault();
+    return value;
+  }
+
+  keys(): BackupKeys {
+    const shares = this.#values.share;
+    return { recipientFile: this.need('recipient'), shareFiles: Array.isArray(shares) ? shares : [] };
+  }
+}
+
+type Run = (given: Given, file: string | undefined) => Promise<unknown>;
+
+const words: Readonly<Record<string, Run>> = {
+  async quorum(given) {
+    const out = given.need('out');
+    const { recipient, shares } = await makeQuorum(Number(given.need('needed')), Number(given.need('of')));
+    const write = (name: string, content: unknown, mode: number): string => {
+      writeFileSync(name, `${JSON.stringify(content)}\n`, { mode, flag: 'wx' });
+      return name;
+    };
+    return {
+      recipient: write(`${out}.recipient.json`, recipient, 0o644),
+      shares: shares.map((share, at) => write(`${out}.share-${at + 1}.json`, share, 0o600)),
+    };
+  },
+
+  async verify(given, file = fault()) {
+    const backup = await readBackup(file, given.keys());
+    const { createdAt, store, head, key } = backup.manifest;
+    const checkpoint = given.maybe('checkpoint');
+    const missing = checkpoint === undefined ? undefined : missingRecords(backup, readCheckpoint(checkpoint));
+    return { createdAt, store, head, key, bytes: backup.database.length, missing };
+  },
+
+  async restore(given, file = fault()) {
+    const config = loadConfig(given.need('config'));
+    const checkpoint = readCheckpoint(given.need('checkpoint'));
+    const loss = given.maybe('accept-loss') ?? '0';
+    const acceptLoss = loss === 'all' ? Number.POSITIVE_INFINITY : Number(loss);
+    if (Number.isNaN(acceptLoss)) throw new UsageFault();
+    const passphraseFile = given.maybe('passphrase-file');
+    const backup = await readBackup(file, given.keys());
+    restoreStore(backup, config, { checkpoint, acceptLoss });
+    // The log that the store knows is gone with the old machine: a new one begins and says which it follows.
+    const said = await initialise(config, {
+      replaceLog: true,
+      ...(passphraseFile === undefined ? {} : { passphraseFile }),
+    });
+    return { restored: config.keyServer.directory, createdAt: backup.manifest.createdAt, said };
+  },
+
+  async drill(given, file = fault()) {
+    const config = loadConfig(given.need('config'));
+    const backup = await readBackup(file, given.keys());
+    const secrets = { passphraseFile: given.maybe('passphrase-file') };
+    const clock = { now: () => new Date() };
+    const done = await drill(
+      backup,
+      readFileSync(file),
+      config,
+      (keeper) => openStored(keeper, config, secrets),
+      clock,
+    );
+    if (!done.report.passed) throw new SetupError(`the drill did not pass: ${JSON.stringify(done.report)}`);
+    return done;
+  },
+};
+
+function fault(): never {
+  throw new UsageFault();
+}

@@ -1,0 +1,114 @@
+// Saves the running store: SQLite's own online backup gives a copy of one moment, a canary proves later that the copy's keys open,
+// and the whole is sealed to the quorum's public key before it gets its name in the backup directory.
+
+import { createHash, createPublicKey, randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { backup, type DatabaseSync } from 'node:sqlite';
+import { fail, setupSender } from '@sealpost/core';
+import { KeyFault, type KeyServerConfig } from '@sealpost/service';
+import { installationTenant } from '../authority/authority.ts';
+import type { OpenStore } from '../open-store.ts';
+import type { StoredKey } from '../store/key-store.ts';
+import { makePrivateKey } from '../store/make-key.ts';
+import { type Canary, type Manifest, sealBackup, sha256Of } from './backup-file.ts';
+import { recipientKey } from './quorum.ts';
+
+/** Given out by no operation, like an authority's. */
+const canaryKey = { tenant: installationTenant, identity: 'backup-canary', use: 'ca' } as const;
+export const canaryInfo = Buffer.from('sealpost backup canary');
+export const backupSuffix = '.sealpost-backup';
+
+export interface BackupSource {
+  readonly config: KeyServerConfig['backup'];
+  readonly database: DatabaseSync;
+  readonly storeId: string;
+  readonly store: OpenStore;
+  /** Signed, as answers carry it. */
+  readonly head: string;
+  /** SPKI of the audit key, base64, and what signs with it. */
+  readonly key: string;
+  sign(form: Buffer): Buffer;
+  /** Records the making of the canary key. */
+  recorded<T>(keyName: string, make: () => Promise<T>): Promise<T>;
+}
+
+export interface BackupMade {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly createdAt: Date;
+  readonly head: string;
+}
+
+/** Faults: `backup-not-configured`. */
+export async function makeBackup(source: BackupSource): Promise<BackupMade> {
+  const { config, database, storeId, store, head, key, sign } = source;
+  if (config.directory === undefined || config.recipient === undefined) throw new KeyFault('backup-not-configured');
+  const recipient = recipientKey(readFileSync(config.recipient, 'utf8'));
+  mkdirSync(config.directory, { recursive: true, mode: 0o700 });
+  const canary = sealCanary(await ensureCanaryKey(source));
+  const createdAt = store.now();
+  const file = join(config.directory, `${createdAt.toISOString().replaceAll(':', '')}${backupSuffix}`);
+  const copy = `${file}.copy`;
+  try {
+    await backup(database, copy);
+    const bytes = readFileSync(copy);
+    const manifest: Manifest = {
+      v: 1,
+      createdAt: createdAt.toISOString(),
+      store: storeId,
+      head,
+      key,
+      sha256: sha256Of(bytes),
+      canary,
+    };
+    const sealed = sealBackup({ manifest, database: bytes }, sign, recipient);
+    writeDurably(file, sealed);
+    return { file, bytes: sealed.length, sha256: sha256Of(sealed), createdAt, head };
+  } finally {
+    rmSync(copy, { force: true });
+  }
+}
+
+async function ensureCanaryKey({ store, recorded }: BackupSource): Promise<StoredKey> {
+  const find = () => store.keys.versions(canaryKey.tenant, canaryKey.identity, canaryKey.use)[0];
+  const found =
+    find() ??
+    (await recorded(`${canaryKey.tenant}/${canaryKey.identity}/${canaryKey.use}/1`, async () =>
+      store.keys.add({ ...canaryKey, privateKey: await makePrivateKey('x25519') }),
+    ));
+  if (!found) throw fail('internal');
+  return found;
+}
+
+function sealCanary({ keyId, spki }: StoredKey): Canary {
+  const value = randomBytes(32);
+  const sender = setupSender(createPublicKey({ key: spki, format: 'der', type: 'spki' }), canaryInfo);
+  return {
+    keyId,
+    encapsulated: sender.encapsulated.toString('base64'),
+    sealed: sender.seal(Buffer.alloc(0), value).toString('base64'),
+    sha256: createHash('sha256').update(value).digest('hex'),
+  };
+}
+
+/** Under its name only when it is whole and on disk. */
+export function writeDurably(file: string, bytes: Buffer): void {
+  const part = `${file}.part`;
+  rmSync(part, { force: true });
+  const handle = openSync(part, 'wx', 0o600);
+  try {
+    for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(part, file);
+  const directory = openSync(dirname(file), 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
