@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readOaepParameters } from '../src/cms/rsa-transport.ts';
 import { readAlgorithm } from '../src/cms/signed-data.ts';
-import { type Certificate, type EncryptOptions, open, protect } from '../src/index.ts';
+import { type Certificate, type EncryptOptions, encryptObject, open, openObject, protect } from '../src/index.ts';
 import { readEntity } from '../src/mime/header.ts';
 import { readDer, TAG } from '../src/pki/der.ts';
 import { algorithmIdentifier, explicit, NULL, sequence } from '../src/pki/der-write.ts';
@@ -98,4 +98,15 @@ test('capabilities that make no sense are none', async () => {
   const bob = person('bob', 'rsa');
   const said = new Map([[bob.certificate.fingerprint, ['rsa-oaep-md5', 'rsa-oaep-toString', '']]]);
   assert.deepEqual(await made([bob], { capabilities: said }), { gcm: false, oaep: undefined });
+});
+
+test('octets that are no mail go under OAEP and GCM, whatever is known', async () => {
+  for (const kind of ['rsa', 'p256', 'ml-kem-768'] as const) {
+    const bob = person('bob', kind);
+    const object = encryptObject(Buffer.from('octets'), bob.certificate);
+    const options = { keys: keysOf(bob), recipients: [bob.certificate], trust: [], at: NOW };
+    const result = await openObject(object, options);
+    assert.ok(result.kind === 'opened' && result.content.toString() === 'octets');
+    assert.equal(oaepOf(object), kind === 'rsa' ? 'sha256' : undefined);
+  }
 });
