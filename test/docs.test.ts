@@ -19,9 +19,11 @@ test('docs/metrics.md is the metric table (npm run docs writes it)', () => {
   assert.equal(page('metrics.md'), renderMetrics());
 });
 
-test('docs/key-management.md has the table of permissions (npm run docs writes it)', () => {
+test('docs/key-management.md has the permissions, the acts and the first policy (npm run docs writes them)', () => {
   const text = page('key-management.md');
-  assert.match(text, /^\| operation \| ingress /m);
+  for (const start of [/^\| operation \| ingress /m, /^\| act \| requested by /m, /^```json\n\{\n {2}"version": 1,/m]) {
+    assert.match(text, start);
+  }
   assert.equal(text, withPermissions(text));
 });
 

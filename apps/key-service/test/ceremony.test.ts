@@ -10,8 +10,9 @@ import { test } from 'node:test';
 import { SetupError } from '@sealpost/core';
 import { loadConfig } from '@sealpost/service';
 import { freePort, temporaryDirectory } from '@sealpost/testkit';
+import type { OpenStore } from '../src/open-store.ts';
 import { firstPerson } from '../src/policy/begin.ts';
-import { codeFor } from './people.ts';
+import { codeFor, withStore } from './people.ts';
 import { passphrase, type RunningKeyService, runInit, startKeyService, writeConfig } from './running-key-service.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -120,6 +121,15 @@ test('init lets nobody in beside those who are there, and nobody in who could no
     /^0 [\s\S]*let in custodian\/adam/,
   );
   assert.match(attempt(...as('key-admin/eve'), '--person', `custodian/adam=${adam}`), /^1 the first people are there/);
+  // Nor does somebody come back who was shut out.
+  const known = async (change: (store: OpenStore) => void): Promise<string[]> =>
+    await withStore(loadConfig(file), readFileSync(join(directory.path, 'root')), (store) => {
+      change(store);
+      return store.people.list().map(({ name }) => name);
+    });
+  assert.deepEqual(await known(({ people }) => people.remove('default')), ['adam', 'eve']);
+  assert.match(attempt(), /^0 /);
+  assert.deepEqual(await known(() => undefined), ['adam', 'eve']);
   for (const who of ['worker/eve', 'key-admin/Eve', 'key-admin/default', 'key-admin/', '', 'key-admin/../eve']) {
     assert.throws(() => firstPerson(`${who}=eve.pub`), SetupError, who);
   }

@@ -53,6 +53,10 @@ export function addBackupCommands(program: Command): void {
     .description('open a backup with its shares and check it; nothing is written')
     .option('--checkpoint <file>', 'a head that `sealpost audit head --json` gave out; tells what the backup lacks')
     .option('--json', 'print one JSON value')
+    .addHelpText(
+      'after',
+      '\nExample:\n  sealpost backup verify FILE --recipient backup.recipient.json --share backup.share-1.json --share backup.share-4.json',
+    )
     .action((file: string, options: Custodians) => run(['verify', file, ...keysOf(options)], options.json));
 
   withInstallation(withShares(backup.command('restore <file>')))
@@ -74,6 +78,10 @@ Example:
   withInstallation(withShares(backup.command('drill <file>')))
     .description('restore a backup to a scratch place, open its canary and every key, and write a signed report')
     .option('--passphrase-file <file>', 'passphrase of the store; - for standard input')
+    .addHelpText(
+      'after',
+      '\nExample:\n  sealpost backup drill FILE --config /etc/sealpost.yaml --recipient backup.recipient.json --share backup.share-1.json',
+    )
     .action((file: string, options: Custodians) =>
       run(['drill', file, '--config', configFileOf(options), ...keysOf(options)], options.json),
     );

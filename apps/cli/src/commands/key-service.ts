@@ -7,8 +7,8 @@ import { type InstallationOptions, withInstallation } from '../installation.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { printFacts, printJson } from '../output.ts';
 import { readInput, readSecretInput } from '../read-input.ts';
+import { addSlotCommands } from '../slot-commands.ts';
 import { UsageError } from '../usage-error.ts';
-import { addSlotCommands } from './slots.ts';
 
 type Options = InstallationOptions & { readonly json?: boolean };
 

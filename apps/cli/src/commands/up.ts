@@ -10,12 +10,14 @@ import { withKeyAdmin } from '../key-admin.ts';
 import { printJson, printTable } from '../output.ts';
 import { type DemoResult, type DemoWorld, demoTenants, startDemoWorld } from '../up/demo.ts';
 import { type Gateway, startGateway } from '../up/gateway.ts';
+import { startInstalled } from '../up/installed.ts';
 import { type Layout, layoutOf } from '../up/layout.ts';
 import { type Asked, hostPort, tenantOf } from '../up/settings.ts';
 import { UsageError } from '../usage-error.ts';
 
 interface Options {
   readonly dir?: string;
+  readonly config?: string;
   readonly once?: boolean;
   readonly json?: boolean;
   readonly domain?: string;
@@ -31,15 +33,31 @@ export function addUpCommand(program: Command): void {
     .option('--once', 'send one message around, print what happened to it, and stop')
     .option('--json', 'print JSON: the result with --once, else one line when ready')
     .option('--dir <dir>', 'keep state here, send no demonstration mail')
+    .option('--config <file>', 'run the processes of an installation by its own configuration, its key store as it is')
     .option('--domain <name>', 'mail domain of the organisation (with --dir)')
     .option('--workers <count>', 'crypto workers', workerCount)
     .option('--next-hop-external <host:port>', 'where mail to the world goes (with --dir)')
     .option('--next-hop-internal <host:port>', 'where mail to the domain goes (with --dir)')
     .addHelpText(
       'after',
-      '\nExamples:\n  sealpost up\n  sealpost up --dir /var/lib/sealpost --domain alpha.test --next-hop-internal 127.0.0.1:10025 --next-hop-external 127.0.0.1:10026',
+      '\nExamples:\n  sealpost up\n  sealpost up --dir /var/lib/sealpost --domain alpha.test --next-hop-internal 127.0.0.1:10025 --next-hop-external 127.0.0.1:10026\n  sealpost up --config /etc/sealpost.yaml',
     )
-    .action((options: Options) => (options.dir === undefined ? demonstrate(options) : serve(options, options.dir)));
+    .action((options: Options) => {
+      if (options.config !== undefined) return runInstalled(options, options.config);
+      return options.dir === undefined ? demonstrate(options) : serve(options, options.dir);
+    });
+}
+
+async function runInstalled(options: Options, file: string): Promise<void> {
+  if (options.dir !== undefined || options.once || options.domain !== undefined)
+    throw new UsageError('--config runs an installation as its file says; --dir, --once and --domain are for others');
+  const stopping = untilStopped();
+  const gateway = await startInstalled(file, options.workers ?? 1, progress, stopping);
+  if (options.json) printJson({ ready: true });
+  else progress('Sealpost is running; stop it with Ctrl-C');
+  await stopping;
+  progress('stopping');
+  await gateway.stop();
 }
 
 async function serve(options: Options, directory: string): Promise<void> {

@@ -14,7 +14,8 @@ export interface ChildSpec {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  readonly logFile: string;
+  /** Standard error unless given. */
+  readonly logFile?: string;
   /** Resolves to true once the process does its work. */
   readonly isReady: () => Promise<boolean>;
 }
@@ -37,10 +38,10 @@ export function startChild(spec: ChildSpec, onChange: () => void): Child {
 
   const start = (): void => {
     const startedAt = performance.now();
-    const log = openSync(spec.logFile, 'a', 0o600);
+    const log = spec.logFile === undefined ? 2 : openSync(spec.logFile, 'a', 0o600);
     // A session of its own, so that a signal to our group leaves the order of stopping to us; the channel tells it when we die.
     process = spawn(spec.command, [...spec.args], { stdio: ['ignore', log, log, 'ipc'], detached: true });
-    closeSync(log);
+    if (spec.logFile !== undefined) closeSync(log);
     onChange();
     process.once('error', () => undefined);
     process.once('exit', () => {
@@ -59,7 +60,7 @@ export function startChild(spec: ChildSpec, onChange: () => void): Child {
       const deadline = performance.now() + deadlineMs;
       while (!(await spec.isReady())) {
         if (performance.now() > deadline)
-          throw new Error(`${spec.name} did not become ready; its log is ${spec.logFile}`);
+          throw new Error(`${spec.name} did not become ready; its log is ${spec.logFile ?? 'above'}`);
         await sleep(50);
       }
     },

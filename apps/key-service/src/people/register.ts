@@ -19,6 +19,8 @@ export interface Person {
 
 export interface People {
   get(name: string): Person | undefined;
+  /** Somebody of this name was shut out. */
+  wasRemoved(name: string): boolean;
   /** By name. */
   list(): Person[];
   /** The person with exactly this role, name and certificate. */
@@ -75,6 +77,10 @@ export function openPeople(records: Records): People {
   return {
     list,
     assertFree,
+    wasRemoved(name) {
+      const row = records.get(placeOf(name));
+      return row !== undefined && read(row).removed;
+    },
     get: (name) => (has(name) ? parse(find(name)) : undefined),
     known({ role, name, fingerprint }) {
       const row = records.get(placeOf(name));

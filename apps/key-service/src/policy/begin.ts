@@ -65,7 +65,8 @@ export async function beginPolicy(
     said.push(`first policy, SHA-256 ${hash}`);
   }
   const [operator] = parseCertificates(readFileSync(join(config.keyService.credentials, 'operator.crt')));
-  if (operator && people.get(firstName)?.fingerprint !== operator.fingerprint) {
+  // Whom others agreed to shut out does not come back by running `init` again.
+  if (operator && !people.wasRemoved(firstName) && people.get(firstName)?.fingerprint !== operator.fingerprint) {
     await letIn('operator', firstName, operator);
   }
 

@@ -12,13 +12,13 @@ import {
   type SlotWish,
 } from '@sealpost/service';
 import type { Command } from 'commander';
-import { requestAct, showAct } from '../acts.ts';
-import { repeated } from '../arguments.ts';
-import { type InstallationOptions, installationOf, withInstallation } from '../installation.ts';
-import { withKeyAdmin } from '../key-admin.ts';
-import { printJson, printTable } from '../output.ts';
-import { readInput, readSecretInput } from '../read-input.ts';
-import { UsageError } from '../usage-error.ts';
+import { requestAct, showAct } from './acts.ts';
+import { repeated } from './arguments.ts';
+import { type InstallationOptions, installationOf, withInstallation } from './installation.ts';
+import { withKeyAdmin } from './key-admin.ts';
+import { printJson, printTable } from './output.ts';
+import { readInput, readSecretInput } from './read-input.ts';
+import { UsageError } from './usage-error.ts';
 
 interface Options extends InstallationOptions {
   readonly json?: boolean;
