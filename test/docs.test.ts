@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { metrics } from '@sealpost/service';
 import { renderErrors } from '../scripts/error-table.ts';
@@ -35,4 +35,18 @@ test('every metric of the table is recorded somewhere', () => {
     .join('\n');
   const idle = Object.keys(metrics).filter((name) => !code.includes(`'${name}'`));
   assert.deepEqual(idle, []);
+});
+
+test('docs/threat-model.md names tests that exist', () => {
+  const root = join(import.meta.dirname, '..');
+  const files = globSync(['{packages,apps}/*/{src,test}/**/*.ts', 'test/**/*.ts'], { cwd: root });
+  const known = new Set(files.map((file) => basename(file)));
+  const named = [...page('threat-model.md').matchAll(/`([\w-]+\.(?:test|contract)\.ts)`/g)].map(
+    ([, name = '']) => name,
+  );
+  assert.ok(named.length > 40);
+  assert.deepEqual(
+    [...new Set(named)].filter((name) => !known.has(name)),
+    [],
+  );
 });

@@ -3,7 +3,7 @@
 // (RFC 5753, RFC 8418), which no HKDF vector has: these go to the function of node:crypto that it calls.
 
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
-import { sharedSecret } from '../../packages/smime/src/cms/agreement.ts';
+import { originatorOf, sharedSecret } from '../../packages/smime/src/cms/agreement.ts';
 import { HKDF_SHA256, WRAPS } from '../../packages/smime/src/cms/algorithms.ts';
 import { openEncapsulation } from '../../packages/smime/src/cms/encapsulation.ts';
 import { encapsulatedKek, wrapKey } from '../../packages/smime/src/cms/key-wrap.ts';
@@ -41,7 +41,7 @@ export function xdh({ curve = '' }: Group): ReturnType<Judge> {
   };
 }
 
-type Originator = NonNullable<Parameters<typeof sharedSecret>[2]>;
+type Originator = NonNullable<Parameters<typeof originatorOf>[1]['originator']>;
 
 /** The sender's key as SPKI, which CMS takes apart in the same way. Undefined when it is none in DER. */
 function readOriginator(spki: Buffer): Originator | undefined {
@@ -60,7 +60,8 @@ function readOriginator(spki: Buffer): Originator | undefined {
 /** For an invalid key any secret is one too many. */
 function reaches(key: KeyObject, originator: Originator | undefined, shared: string, result: string): boolean {
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
-  const secret = sharedSecret(key, spki, originator);
+  const theirs = originatorOf(spki, { originator });
+  const secret = theirs && sharedSecret(key, theirs);
   return secret !== undefined && (result === 'invalid' || secret.equals(hex(shared)));
 }
 

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   keys: async () => (await import('./commands/keys.ts')).addKeysCommands,
   trust: async () => (await import('./commands/trust.ts')).addTrustCommands,
   'key-service': async () => (await import('./commands/key-service.ts')).addKeyServiceCommands,
+  'break-glass': async () => (await import('./commands/break-glass.ts')).addBreakGlassCommands,
   leases: async () => (await import('./commands/leases.ts')).addLeaseCommands,
   approvals: async () => (await import('./commands/approvals.ts')).addApprovalsCommands,
   people: async () => (await import('./commands/people.ts')).addPeopleCommands,

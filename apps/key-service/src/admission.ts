@@ -5,7 +5,7 @@ import type { KeyFaultCode, KeyOperation } from '@sealpost/service';
 import { isPersonRole } from './authority/service-authority.ts';
 import type { Caller } from './caller.ts';
 import type { OpenStore } from './open-store.ts';
-import { duties, permissions, withoutCode } from './permissions.ts';
+import { confinable, duties, permissions, withoutCode } from './permissions.ts';
 import { firstPolicy } from './policy/first-policy.ts';
 import { type Policy, policyOf } from './policy/policy.ts';
 
@@ -22,7 +22,9 @@ export function refusal(operation: KeyOperation, caller: Caller, door: Door): Ke
   const { store, development, now } = door;
   if (!isPermitted(operation, caller, store?.policy() ?? policyOf(firstPolicy(development)))) return 'forbidden';
   if (!store) return undefined;
-  if (!store.people.known(caller)) return 'person-unknown';
+  const person = store.people.known(caller);
+  if (!person) return 'person-unknown';
+  if (person.tenants && !confinable.includes(operation)) return 'forbidden';
   if (!store.policy().form.secondFactor.required || withoutCode.includes(operation)) return undefined;
   if (store.factors.isPresent(caller.fingerprint, now)) return undefined;
   return store.factors.stateOf(caller.name).isConfirmed ? 'second-factor-needed' : 'second-factor-missing';

@@ -134,7 +134,7 @@ async function assemble(
     people: openPeople(records),
     factors: openFactors(records, policy),
     requests: openRequests(records),
-    useOf: ({ name }) => policy().useOf(name.use),
+    useOf: ({ name, token }) => (token ? 'in-place' : policy().useOf(name.use)),
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');
       const key = createPublicKey(privateKey);

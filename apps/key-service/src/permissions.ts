@@ -40,6 +40,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
   'identity-list': ['operator', 'key-admin', 'auditor'],
   'identity-show': ['operator', 'key-admin'],
   import: ['key-admin'],
+  'keys-add-token': ['key-admin'],
   'trust-add': ['operator'],
   'trust-list': ['operator', 'key-admin', 'auditor'],
 
@@ -76,6 +77,7 @@ export const permissions: Readonly<Record<KeyOperation, readonly ClientRole[]>> 
 export const duties: Readonly<Partial<Record<KeyOperation, Duty>>> = {
   'identity-add': 'create',
   import: 'create',
+  'keys-add-token': 'create',
   'keys-rotate': 'rotate',
   'keys-deactivate': 'delete',
   'keys-destroy-cancel': 'delete',
@@ -97,6 +99,7 @@ export const withoutCode: readonly KeyOperation[] = [
   'identity-list',
   'identity-show',
   'trust-list',
+  'lease-list',
   'audit-head',
   'policy-show',
   'kek-list',
@@ -113,4 +116,31 @@ export const withoutCode: readonly KeyOperation[] = [
   'act-show',
   'act-approve',
   'act-refuse',
+];
+
+/**
+ * What a person of some tenants may ask for: it names its tenant, or takes it from those that
+ * the call is given. Everything else would reach beyond.
+ */
+export const confinable: readonly KeyOperation[] = [
+  'status',
+  'authorities',
+  'certificates',
+  'trust-anchors',
+  'release-ticket',
+  'identity-add',
+  'identity-list',
+  'identity-show',
+  'import',
+  'trust-add',
+  'trust-list',
+  'keys-show',
+  'keys-rotate',
+  'keys-suspend',
+  'keys-resume',
+  'audit-head',
+  'policy-show',
+  'people-enrol',
+  'people-confirm',
+  'people-present',
 ];

@@ -70,8 +70,8 @@ export function processOf({ client, instance }: Holder): string {
 
 export function openRevocations(records: Records, limits: RevocationLimits): Revocations {
   const known = new Map(recall(records).map((revocation) => [revocation.id, revocation]));
-  /** Revocation and process. */
-  const acknowledged = new Set<string>();
+  /** Processes that acknowledged, by revocation. */
+  const acknowledged = new Map<string, Set<string>>();
   let waiting: (() => void)[] = [];
   let released = false;
 
@@ -88,13 +88,14 @@ export function openRevocations(records: Records, limits: RevocationLimits): Rev
     for (const { id, until } of known.values()) {
       if (until > now) continue;
       known.delete(id);
+      acknowledged.delete(id);
       records.remove(place(id));
     }
     return [...known.values()];
   }
 
   const openFor = (holder: Holder, now: Date): Revocation[] =>
-    live(now).filter((each) => concerns(each, holder) && !acknowledged.has(`${each.id} ${processOf(holder)}`));
+    live(now).filter((each) => concerns(each, holder) && !acknowledged.get(each.id)?.has(processOf(holder)));
 
   const isLate = ({ at }: Revocation, now: Date): boolean => now.getTime() > at.getTime() + limits.acknowledgeMs;
 
@@ -123,7 +124,8 @@ export function openRevocations(records: Records, limits: RevocationLimits): Rev
     acknowledge(holder, ids) {
       for (const revocation of known.values()) {
         if ((ids && !ids.includes(revocation.id)) || !concerns(revocation, holder)) continue;
-        acknowledged.add(`${revocation.id} ${processOf(holder)}`);
+        const said = acknowledged.get(revocation.id) ?? new Set();
+        acknowledged.set(revocation.id, said.add(processOf(holder)));
         const awaited = revocation.awaited.filter((each) => processOf(each) !== processOf(holder));
         if (awaited.length < revocation.awaited.length) keep({ ...revocation, awaited });
       }

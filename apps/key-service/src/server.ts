@@ -26,6 +26,7 @@ import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
 import type { AuditSubject } from './operations/operation.ts';
 import { openRateLimits } from './rate-limits.ts';
+import { reachOf } from './scope.ts';
 
 /** An import of 512 KiB and a lease's envelope of 768 KiB, in base64. */
 const maxBody = 1_200 * 1024;
@@ -231,8 +232,9 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   async function onStore<O extends StoreOperation>(operation: O, request: KeyRequest<O>, caller: Caller) {
     const store = keeper.store();
     const { subject, run } = operations[operation];
-    const { tenants, installation } = config;
+    const { installation } = config;
     const now = clock.now();
+    const tenants = reachOf(request, caller, store, config.tenants);
     if (!subject) return await run(request, { caller, store, tenants, installation, now, note: () => undefined });
     return await audited(
       operation,

@@ -36,13 +36,14 @@ export function addPerson(
   directory: string,
   role: PersonRole,
   name: string,
+  tenants?: readonly string[],
 ): TestPerson {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const certificate = issueClientCertificate(store.serviceAuthority, role, name, publicKey);
   const files = { certificateFile: join(directory, `${name}.crt`), keyFile: join(directory, `${name}.key`) };
   writeFileSync(files.certificateFile, certificate.pem);
   writeFileSync(files.keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
-  store.people.add(name, role, certificate, new Date());
+  store.people.add(name, role, certificate, new Date(), tenants);
   return { ...files, role, name, privateKey };
 }
 

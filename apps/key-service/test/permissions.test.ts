@@ -9,10 +9,12 @@ import { after, before, test } from 'node:test';
 import { TICKET_PURPOSE } from '@sealpost/core';
 import { type KeyOperation, keyOperations, personRoles, type TlsFiles } from '@sealpost/service';
 import { type Certificate, type CertificateProfile, issueCertificate } from '@sealpost/smime';
+import { actOf } from '../src/acts/index.ts';
+import { actNames } from '../src/acts/names.ts';
 import { refusal } from '../src/admission.ts';
 import type { Authority } from '../src/authority/authority.ts';
 import type { ClientRole } from '../src/authority/service-authority.ts';
-import { permissions } from '../src/permissions.ts';
+import { confinable, permissions } from '../src/permissions.ts';
 import { firstPolicy } from '../src/policy/first-policy.ts';
 import { readSlotFile } from '../src/vault/slot-file.ts';
 import { addPerson, withStore } from './people.ts';
@@ -36,6 +38,7 @@ before(async () => {
       await withStore(config, readSlotFile(join(directory, 'root')).bytes, (store) => {
         for (const [name, credential] of oddCredentials(store.serviceAuthority)) odd.set(name, credential);
         for (const role of personRoles) people.set(role, addPerson(store, directory, role, `${role}-person`));
+        people.set('confined', addPerson(store, directory, 'operator', 'confined', ['alpha']));
         // As a production store begins, but without codes: second-factor.test.ts shows those.
         const policy = firstPolicy(false);
         store.policies.replace({ ...policy, secondFactor: { ...policy.secondFactor, required: false } });
@@ -96,7 +99,7 @@ function oddCredentials(ca: Authority): Map<string, Credential> {
 }
 
 /** HTTP status and code, or `no connection` when TLS lets nobody in. */
-function ask(operation: string, tls: object): Promise<string> {
+function ask(operation: string, tls: object, body = '{"unknown":true}'): Promise<string> {
   return new Promise((resolve) => {
     const asked = request(
       {
@@ -120,7 +123,7 @@ function ask(operation: string, tls: object): Promise<string> {
     );
     asked.on('error', () => resolve('no connection'));
     // Wrong on purpose: what is refused for its form was let in, and nothing is changed.
-    asked.end('{"unknown":true}');
+    asked.end(body);
   });
 }
 
@@ -145,6 +148,44 @@ test('each role may do exactly what the table says', async () => {
     }
     credential.agent.destroy();
   }
+});
+
+test('each act is requested by whom its table says, who has its duty, and by nobody else', async () => {
+  const policy = firstPolicy(false);
+  for (const role of personRoles) {
+    const credential = { ...credentialOf(role), agent: new Agent({ keepAlive: true, maxSockets: 1 }) };
+    for (const act of actNames) {
+      const { requestedBy, duty } = actOf(act) ?? assert.fail(act);
+      const isAllowed = requestedBy.includes(role) && (duty === undefined || policy.duties[duty].includes(role));
+      // Parameters that no act takes: who is let in is told so.
+      const answer = await ask('act-request', credential, JSON.stringify({ act, params: { unknown: 1 }, reason: 'x' }));
+      assert.equal(answer, isAllowed ? '400 request-malformed' : '403 forbidden', `${act} by ${role}`);
+    }
+    credential.agent.destroy();
+  }
+});
+
+test('a person of one tenant reaches nothing of another, and nothing that cannot be confined', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const credential = { ...credentialOf('confined'), agent };
+  for (const operation of operations) {
+    const isAllowed = permissions[operation].includes('operator') && confinable.includes(operation);
+    assert.equal(await ask(operation, credential), isAllowed ? '400 request-malformed' : '403 forbidden', operation);
+  }
+  const answers = async (operation: KeyOperation, request: object) =>
+    await ask(operation, credential, JSON.stringify(request));
+  assert.equal(await answers('identity-add', { address: 'zoe@alpha.test', algorithm: 'p-256' }), '200');
+  assert.equal(await answers('identity-add', { address: 'zoe@beta.test', algorithm: 'p-256' }), '422 address-not-ours');
+  assert.equal(await answers('identity-show', { address: 'zoe@alpha.test' }), '200');
+  for (const tenant of ['beta', 'installation', 'gamma']) {
+    assert.equal(await answers('trust-list', { tenant }), '403 forbidden');
+    assert.equal(await answers('trust-anchors', { tenant }), '403 forbidden');
+    assert.equal(await answers('certificates', { tenant, address: 'zoe@beta.test' }), '403 forbidden');
+    assert.equal(await answers('keys-show', { keyId: `${tenant}/ca.internal/ca/1` }), '403 forbidden');
+  }
+  assert.equal(await answers('keys-show', { keyId: 'alpha/ca.internal/ca/1' }), '200');
+  assert.equal(await answers('trust-list', {}), '200');
+  agent.destroy();
 });
 
 test('in a development store the operator may do what the other people may, and nobody else more than the table says', () => {

@@ -59,6 +59,8 @@ export interface Options {
   readonly slots?: readonly string[];
   /** With keys of its own, not those that the other services of this test file share. */
   readonly fresh?: boolean;
+  /** Added to the environment of the process. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Runs after `init` and before the process starts. */
   prepare?(directory: string, config: Installation): Promise<void> | void;
 }
@@ -90,7 +92,8 @@ export async function runKeyService(options: Options = {}): Promise<RunningKeySe
   const configFile = writeConfig(directory, port, healthPort, options);
   const config = loadConfig(configFile);
   await options.prepare?.(directory, config);
-  return await startKeyService(temporary, { configFile, config, port, healthPort });
+  const { environment = {} } = options;
+  return await startKeyService(temporary, { configFile, config, port, healthPort, environment });
 }
 
 /** One whose store and credentials are there already. */
@@ -165,18 +168,19 @@ interface Place {
   readonly config: Installation;
   readonly port: number;
   readonly healthPort: number;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Starts the service on what `init` made in the directory, which goes when the service does. */
 export async function startKeyService(temporary: TemporaryDirectory, place: Place): Promise<RunningKeyService> {
-  const { configFile, config, port, healthPort } = place;
+  const { configFile, config, port, healthPort, environment = {} } = place;
   let child: ChildProcess | undefined;
   let output = '';
   const open: { close(): unknown }[] = [];
 
   async function start(): Promise<void> {
     const started = spawn(process.execPath, [main, '--config', configFile], {
-      env: env(),
+      env: { ...env(), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child = started;

@@ -3,11 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { codeOf } from '@sealpost/core';
 import {
+  fileSlot,
   findActs,
   type KeyConnection,
   KeyFault,
@@ -21,6 +22,7 @@ import {
 } from '@sealpost/service';
 import { makeSoftHsm, softHsmModule, temporaryDirectory } from '@sealpost/testkit';
 import { firstPolicy } from '../src/policy/first-policy.ts';
+import { makeSlotFile, readSlotFile } from '../src/vault/slot-file.ts';
 import { withStore } from './people.ts';
 import { passphrase, runInit, runKeyService, writeConfig } from './running-key-service.ts';
 
@@ -126,6 +128,30 @@ test('slots come and go by acts; the last stays, and one alone only by somebody 
   const status = await operator.call('unseal', { passphrase: 'a third long passphrase' });
   assert.equal(status.risk, 'one-slot');
 });
+
+test('a store that a development file opened once stays marked, whatever opens it later', async () => {
+  await using place = await temporaryDirectory();
+  const file = join(place.path, 'development');
+  makeSlotFile(file);
+  const slot = await fileSlot('mount', readSlotFile(file).bytes);
+  const keyServer = { slots: [{ kind: 'file', file }] };
+  await using service = await runKeyService({ slot: 'passphrase', keyServer, prepare: addTo(slot) });
+  const operator = service.call('operator');
+  assert.deepEqual(await stateOf(operator), { sealed: false, development: true });
+  chmodSync(file, 0o644);
+  await service.end();
+  await service.start();
+  const again = service.call('operator');
+  assert.deepEqual(await stateOf(again), { sealed: true, development: true });
+  assert.equal((await again.call('status', {})).reason, 'slot-unreadable');
+  await again.call('unseal', { passphrase });
+  assert.deepEqual(await stateOf(again), { sealed: false, development: true });
+});
+
+async function stateOf(operator: KeyConnection) {
+  const { sealed, development } = await operator.call('status', {});
+  return { sealed, development };
+}
 
 test('with the rules of production nobody changes a slot alone', async () => {
   await using service = await runKeyService({

@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { codeOf, encodeEnvelope, type KeyService } from '@sealpost/core';
+import {
+  codeOf,
+  encodeEnvelope,
+  type Fingerprint,
+  type KeyId,
+  type KeyService,
+  type TicketSigner,
+} from '@sealpost/core';
 import { findActs, type KeyAnswer, type KeyConnection, KeyFault, type KeyRequestInput } from '@sealpost/service';
 import { type Certificate, type KeyPort, localKeys, open, parseCertificate, protect } from '@sealpost/smime';
 import { type RunningKeyService, runKeyService, ticketFor } from './running-key-service.ts';
@@ -141,3 +148,27 @@ test('every use is on record with its number, before it and after it, refused on
     ['intent', 'outcome'],
   );
 });
+
+test('a policy that keeps keys in place is followed from the next message on', async () => {
+  const operator = service.call('operator');
+  const stage = service.as('crypto-worker', 'w2');
+  const { policy } = await operator.call('policy-show', {});
+  const justification = ticketFor(await ingress.ticketSigner());
+  assert.equal((await stage.lease(alice as KeyId, justification)).keyId, alice);
+  const params = { policy: { ...policy, use: { ...policy.use, signing: 'in-place' as const } } };
+  const { id } = await operator.call('act-request', { act: 'policy-change', params, reason: 'keys stay here' });
+  await operator.call('act-execute', { id });
+  await operator.call('lease-revoke', { worker: 'w2' });
+  const isInPlace = (error: unknown): boolean => codeOf(error) === 'key-in-place';
+  await assert.rejects(service.as('crypto-worker', 'w3').lease(alice as KeyId, justification), isInPlace);
+  const item = { ...signing, certificate: signing.certificate as Fingerprint };
+  assert.equal((await stage.sign(alice as KeyId, justification, [item])).length, 1);
+  assert.ok(
+    !(await stage.openRecipients(bob as KeyId, bobsMail(await ingress.ticketSigner()), [opening])).includes(undefined),
+  );
+  assert.equal((await stage.lease(bob as KeyId, bobsMail(await ingress.ticketSigner()))).keyId, bob);
+});
+
+function bobsMail(signer: TicketSigner) {
+  return ticketFor(signer, { tenant: 'beta', direction: 'inbound', from: '', to: ['bob@beta.test'] });
+}

@@ -63,6 +63,7 @@ export {
 } from './key-protocol/policy.ts';
 export { personName } from './key-protocol/staff.ts';
 export { startLog } from './log.ts';
+export { openReleasedKey, sealReleasedKey } from './released-key.ts';
 export { type MadeSlot, makeNewSlot } from './seal/make-slot.ts';
 export { openBox, sealBox } from './seal/sealed-box.ts';
 export { combineShares, maxShares, type SplitSecret, shareIndex, splitSecret } from './seal/shamir.ts';

@@ -4,6 +4,7 @@ export type { KnownCapabilities } from './cms/capabilities.ts';
 export { isObject } from './cms/content-info.ts';
 export { type KeyPort, localKeys, type OpenKeyRequest, type SignKeyRequest } from './cms/key-port.ts';
 export { openRecipientInfo } from './cms/open-recipient.ts';
+export { openRecipientWith, type TokenKey } from './cms/open-with-token.ts';
 export type { SharedSecrets } from './cms/shared-secrets.ts';
 export { readSignRequest } from './cms/sign-request.ts';
 export { type SignatureAlgorithm, signOctets } from './cms/signature.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { test } from 'node:test';
-import { sharedSecret } from '../src/cms/agreement.ts';
+import { originatorOf, sharedSecret } from '../src/cms/agreement.ts';
 import { readAlgorithm } from '../src/cms/signed-data.ts';
 import { enter, readDer, readOctetBits, TAG } from '../src/pki/der.ts';
 import { algorithmIdentifier, integer, NULL, oid, sequence } from '../src/pki/der-write.ts';
@@ -19,7 +19,8 @@ interface Pair {
 
 function agree(publicKey: Buffer, ...parameters: Buffer[]): Buffer | undefined {
   const algorithm = readAlgorithm(readDer(algorithmIdentifier('1.2.840.10045.2.1', ...parameters), TAG.sequence));
-  return sharedSecret(ours.privateKey, spkiOf(ours.publicKey), { algorithm, publicKey });
+  const sender = originatorOf(spkiOf(ours.publicKey), { originator: { algorithm, publicKey } });
+  return sender && sharedSecret(ours.privateKey, sender);
 }
 
 function pointOf(key: KeyObject): Buffer {

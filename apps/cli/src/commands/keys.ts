@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { type InstallationOptions, installationOf, withInstallation } from '../installation.ts';
 import { addKeyActs } from '../key-acts.ts';
 import { withKeyAdmin } from '../key-admin.ts';
+import { addHsmCommand } from '../keys/add-hsm.ts';
 import { printFacts, printJson, printTable } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -25,6 +26,8 @@ const steps = {
 
 export function addKeysCommands(program: Command): void {
   const keys = program.command('keys').description('key versions: list, rotate, move from state to state');
+
+  addHsmCommand(keys);
 
   withInstallation(keys.command('list'))
     .description('list key versions with their states and when their successors are due')

@@ -47,10 +47,12 @@ export function addPeopleCommands(program: Command): void {
     .description('request that somebody is let in')
     .addOption(new Option('--role <role>', 'what the person will be').choices(personRoles).makeOptionMandatory())
     .requiredOption('--key <file>', "the person's PATH.pub")
+    .option('--tenant <id...>', 'confine an operator to these tenants')
     .addHelpText('after', example('add dora --role custodian --key dora.pub'))
-    .action((name: string, options: Asking & { role: PersonRole; key: string }) =>
-      ask('person-add', { role: options.role, name, publicKey: publicKeyIn(options.key) }, options),
-    );
+    .action((name: string, options: Asking & { role: PersonRole; key: string; tenant?: string[] }) => {
+      const scope = options.tenant === undefined ? {} : { tenants: options.tenant };
+      return ask('person-add', { role: options.role, name, publicKey: publicKeyIn(options.key), ...scope }, options);
+    });
 
   asking(people.command('renew <name>'))
     .description('request a certificate for a new key of somebody; the one before is shut out')
@@ -142,10 +144,11 @@ function pemOf(der: Buffer): string {
 
 function show(people: KeyAnswer<'people-list'>['people']): void {
   printTable(
-    ['name', 'role', 'second factor', 'valid until', 'SHA-256'],
-    people.map(({ name, role, secondFactor, lockedUntil, notAfter, fingerprint }) => [
+    ['name', 'role', 'tenants', 'second factor', 'valid until', 'SHA-256'],
+    people.map(({ name, role, tenants, secondFactor, lockedUntil, notAfter, fingerprint }) => [
       name,
       role,
+      tenants?.join(', ') ?? 'all',
       lockedUntil ? `locked until ${lockedUntil.toISOString()}` : secondFactor ? 'yes' : 'no',
       notAfter.toISOString().slice(0, 10),
       fingerprint.slice(0, 16),

@@ -1,6 +1,7 @@
 // Every act under dual control.
 
 import type { Act } from './act.ts';
+import { breakGlassDecrypt } from './break-glass-decrypt.ts';
 import { kekRotate } from './kek-rotate.ts';
 import { keyDestroy } from './key-destroy.ts';
 import { keyExport } from './key-export.ts';
@@ -10,6 +11,7 @@ import { policyChange } from './policy-change.ts';
 import { slotAdd, slotRemove, slotRotate } from './slots.ts';
 
 const acts: { readonly [N in ActName]: unknown } = {
+  'break-glass-decrypt': breakGlassDecrypt,
   'policy-change': policyChange,
   'key-destroy': keyDestroy,
   'key-export': keyExport,

@@ -2,6 +2,7 @@
 // whether another one exists.
 
 export const actNames = [
+  'break-glass-decrypt',
   'policy-change',
   'key-destroy',
   'key-export',

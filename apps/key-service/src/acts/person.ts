@@ -14,19 +14,31 @@ const maxPublicKey = 1_024;
 const publicKey = z.base64().max(Math.ceil(maxPublicKey / 3) * 4);
 const keyOf = (text: string) => personKey(Buffer.from(text, 'base64'));
 
-const added = z.strictObject({ role: z.enum(personRoles), name: personName, publicKey });
+const added = z
+  .strictObject({
+    role: z.enum(personRoles),
+    name: personName,
+    publicKey,
+    /** Works for these tenants only. */
+    tenants: z.array(z.string()).min(1).max(1_000).optional(),
+  })
+  // Who requests, approves or audits does so for the whole installation.
+  .refine(({ role, tenants }) => tenants === undefined || role === 'operator');
 const renewed = z.strictObject({ name: personName, publicKey });
 const named = z.strictObject({ name: personName });
 
 export const personAdd: Act<z.output<typeof added>> = {
   form: added,
   requestedBy: ['key-admin'],
-  describe: ({ role, name }) => `let ${name} in as ${role}`,
+  describe: ({ role, name, tenants }) => `let ${name} in as ${role}${tenants ? ` for ${tenants.join(', ')} only` : ''}`,
   subject: ({ role, name }) => ({ person: `${role}/${name}` }),
-  check: ({ name, publicKey: key }, { store }) => store.people.assertFree(name, keyOf(key)),
-  run({ role, name, publicKey: key }, { store, now, note }) {
+  check({ name, publicKey: key, tenants }, call) {
+    call.store.people.assertFree(name, keyOf(key));
+    if (tenants?.some((tenant) => call.tenants.every(({ id }) => id !== tenant))) throw new KeyFault('not-found');
+  },
+  run({ role, name, publicKey: key, tenants }, { store, now, note }) {
     const certificate = issueClientCertificate(store.serviceAuthority, role, name, keyOf(key));
-    store.people.add(name, role, certificate, now);
+    store.people.add(name, role, certificate, now, tenants);
     // Somebody of this name may have been here before.
     store.factors.reset(name);
     note({ certificate: certificate.fingerprint });

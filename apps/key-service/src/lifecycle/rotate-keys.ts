@@ -16,6 +16,7 @@ import { type Actor, announce } from './move-key.ts';
  * with it. A key that waits for its certificate already is given again.
  */
 export async function rotateKey(current: StoredKey, store: OpenStore, actor: Actor): Promise<StoredKey[]> {
+  if (current.token) throw new KeyFault('key-in-token');
   const { tenant, identity } = current.name;
   const holders = twinsOf(current, store).filter(({ state }) => state === 'active');
   const record = certificateOf(current, store);

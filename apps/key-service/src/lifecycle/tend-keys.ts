@@ -84,6 +84,8 @@ function duesOf(tenant: TenantId, store: OpenStore): Due[] {
 }
 
 export function dueOf({ keyId, name, createdAt, ...rest }: StoredKey, store: OpenStore): Date | undefined {
+  // People make the successor of a key in a token.
+  if (rest.token) return undefined;
   const certificate = certificateOf({ keyId, name, createdAt, ...rest }, store)?.certificate;
   return nextRotation({ keyId, use: name.use, createdAt }, store.policy().rotation, certificate?.notAfter);
 }

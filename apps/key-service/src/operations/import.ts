@@ -58,7 +58,7 @@ export const importFile: Operation<'import'> = {
 };
 
 /** Those in the certificate, or of them the one that is wanted; none where it names another. */
-function addressesOf({ addresses }: Certificate, wanted: string | undefined): string[] {
+export function addressesOf({ addresses }: Certificate, wanted: string | undefined): string[] {
   const named = [...new Set(addresses.filter(isAddress).map(normalAddress))];
   return wanted === undefined ? named : named.filter((each) => each === normalAddress(wanted));
 }
@@ -92,7 +92,7 @@ function add({ tenant, address, certificate, chain, privateKey }: Entry, { keys,
 }
 
 /** By key usage (RFC 5280 §4.2.1.3); a certificate without one may do both. */
-function usesOf({ keyUsage }: Certificate): KeyUse[] {
+export function usesOf({ keyUsage }: Certificate): KeyUse[] {
   const signs = !keyUsage || keyUsage.has('digitalSignature') || keyUsage.has('contentCommitment');
   const decrypts = !keyUsage || keyUsage.has('keyEncipherment') || keyUsage.has('keyAgreement');
   if (!signs && !decrypts) throw new KeyFault('import-mismatch');
@@ -100,7 +100,7 @@ function usesOf({ keyUsage }: Certificate): KeyUse[] {
 }
 
 /** Issuers among the given certificates, nearest first. */
-function chainOf(leaf: Certificate, given: readonly Certificate[]): Buffer[] {
+export function chainOf(leaf: Certificate, given: readonly Certificate[]): Buffer[] {
   const chain: Certificate[] = [];
   for (let at = leaf; chain.length < maxChain && !at.selfIssued; ) {
     const issuer = given.find((each) => each.isCa && each.subjectKey === at.issuerKey && !chain.includes(each));

@@ -17,6 +17,7 @@ import {
   keysShow,
   keysSuspend,
 } from './keys.ts';
+import { keysAddToken } from './keys-add-token.ts';
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { policyShow } from './policy.ts';
@@ -53,6 +54,7 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'identity-list': identityList,
   'identity-show': identityShow,
   import: importFile,
+  'keys-add-token': keysAddToken,
   'trust-add': trustAdd,
   'trust-list': trustList,
   'audit-address': auditAddress,

@@ -8,7 +8,7 @@ import type { Operation } from './operation.ts';
 
 export const peopleList: Operation<'people-list'> = {
   run: (_, { store, now }) => ({
-    people: store.people.list().map(({ role, name, certificate, addedAt }) => {
+    people: store.people.list().map(({ role, name, certificate, addedAt, tenants }) => {
       const { isConfirmed, lockedUntil } = store.factors.stateOf(name);
       return {
         role,
@@ -17,6 +17,7 @@ export const peopleList: Operation<'people-list'> = {
         certificate: certificate.der,
         notAfter: certificate.notAfter,
         addedAt,
+        ...(tenants === undefined ? {} : { tenants: [...tenants] }),
         secondFactor: isConfirmed,
         ...(lockedUntil && now < lockedUntil ? { lockedUntil } : {}),
       };

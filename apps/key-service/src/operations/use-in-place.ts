@@ -3,16 +3,14 @@
 // uses where a log of leases cannot.
 
 import { fail } from '@sealpost/core';
-import { type Certificate, certificateFromDer, openRecipientInfo, readSignRequest, signOctets } from '@sealpost/smime';
-import type { OpenStore } from '../open-store.ts';
-import type { StoredKey } from '../store/key-store.ts';
-import { privateKeyOf } from '../vault/wrap-key.ts';
+import { readSignRequest } from '@sealpost/smime';
+import { certificatesOf, openWith, signWith } from '../keys-in-place.ts';
 import { justifiedKey, useSubject } from './justified.ts';
 import type { Operation } from './operation.ts';
 
 export const sign: Operation<'sign'> = {
   subject: (request, store) => ({ ...useSubject(request, store), count: request.items.length }),
-  run(request, call) {
+  async run(request, call) {
     const key = justifiedKey(request, call);
     const certificates = certificatesOf(key, call.store);
     // All before the first: a batch with something odd in it gets nothing.
@@ -22,38 +20,13 @@ export const sign: Operation<'sign'> = {
       if (!asked) throw fail('key-denied');
       return asked;
     });
-    const signatures = call.store.keys.withSecret(key, (secret) => {
-      const privateKey = privateKeyOf(secret);
-      return wanted.map(({ algorithm, signedAttributes }) => signOctets(privateKey, algorithm, signedAttributes));
-    });
-    return { signatures };
+    return { signatures: await signWith(key, wanted, call.store) };
   },
 };
 
 export const openRecipient: Operation<'open-recipient'> = {
   subject: (request, store) => ({ ...useSubject(request, store), count: request.items.length }),
-  run(request, call) {
-    const key = justifiedKey(request, call);
-    const certificates = certificatesOf(key, call.store);
-    const contentKeys = call.store.keys.withSecret(key, (secret) => {
-      const privateKey = privateKeyOf(secret);
-      return request.items.map(({ recipientInfo, keyLength }) => {
-        for (const certificate of certificates) {
-          const opened = openRecipientInfo(privateKey, certificate, recipientInfo, keyLength);
-          if (opened?.length === keyLength) return opened;
-        }
-        // One answer for an info that is not for this key, that is damaged, and that does not open.
-        return null;
-      });
-    });
-    return { contentKeys };
+  async run(request, call) {
+    return { contentKeys: await openWith(justifiedKey(request, call), request.items, call.store) };
   },
 };
-
-/** The certificates that were issued for this key. */
-function certificatesOf({ keyId, name }: StoredKey, { certificates }: OpenStore): Certificate[] {
-  return certificates
-    .ofAddress(name.tenant, name.identity)
-    .filter((record) => record.keyId === keyId)
-    .map((record) => certificateFromDer(record.certificate));
-}

@@ -15,6 +15,8 @@ export interface Person {
   /** SHA-256 of the certificate, lower-case hex. */
   readonly fingerprint: string;
   readonly addedAt: Date;
+  /** Works for these tenants only; undefined: for the whole installation. */
+  readonly tenants?: readonly string[];
 }
 
 export interface People {
@@ -28,7 +30,7 @@ export interface People {
   /** Fault `person-exists`: somebody has this name or this key. */
   assertFree(name: string, publicKey: KeyObject): void;
   /** Faults: as `assertFree`. */
-  add(name: string, role: PersonRole, certificate: Certificate, at: Date): void;
+  add(name: string, role: PersonRole, certificate: Certificate, at: Date, tenants?: readonly string[]): void;
   /** Another certificate for the same person and role; the one before opens nothing any more. Faults: `not-found`, `person-exists`. */
   renew(name: string, certificate: Certificate): void;
   /** Fault: `not-found`. */
@@ -42,6 +44,7 @@ interface Content {
   /** DER, base64. */
   readonly certificate: string;
   readonly addedAt: string;
+  readonly tenants?: readonly string[];
   /** Set once; the row stays until the name is given again. */
   readonly removed: boolean;
 }
@@ -89,11 +92,12 @@ export function openPeople(records: Records): People {
       const person = parse(found);
       return person.fingerprint === fingerprint ? person : undefined;
     },
-    add: (name, role, certificate, at) =>
+    add: (name, role, certificate, at, tenants) =>
       records.transaction(() => {
         assertFree(name, certificate.publicKey);
         const addedAt = at.toISOString();
-        write({ v: 1, name, role, certificate: encoded(certificate), addedAt, removed: false });
+        const scope = tenants === undefined ? {} : { tenants };
+        write({ v: 1, name, role, certificate: encoded(certificate), addedAt, ...scope, removed: false });
       }),
     renew: (name, certificate) =>
       records.transaction(() => {
@@ -113,7 +117,8 @@ function read(row: Buffer): Content {
   return JSON.parse(row.toString('utf8')) as Content;
 }
 
-function parse({ name, role, certificate: encoded, addedAt }: Content): Person {
+function parse({ name, role, certificate: encoded, addedAt, tenants }: Content): Person {
   const certificate = certificateFromDer(Buffer.from(encoded, 'base64'));
-  return { name, role, certificate, fingerprint: certificate.fingerprint, addedAt: new Date(addedAt) };
+  const scope = tenants === undefined ? {} : { tenants };
+  return { name, role, certificate, fingerprint: certificate.fingerprint, addedAt: new Date(addedAt), ...scope };
 }

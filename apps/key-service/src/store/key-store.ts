@@ -1,8 +1,9 @@
 // Key versions of an open store: added, found, moved from state to state, and used without their secret leaving the call.
 
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { fail, formatKeyId, type KeyId, type KeyName, type KeyUse, parseKeyId, type TenantId } from '@sealpost/core';
 import { type KeyState, keyStates } from '@sealpost/service';
+import type { HsmKeyName } from '../hsm/hsm.ts';
 import { using } from '../vault/box.ts';
 import type { Keks } from '../vault/keks.ts';
 import { type KeyFacts, publicHalf, rewrapKey, unwrapKey, wrapKey } from '../vault/wrap-key.ts';
@@ -24,20 +25,26 @@ export interface StoredKey {
   readonly compromised: boolean;
   /** While its destruction is pending: when that window ends. */
   readonly destroyAt?: Date;
-  /** The secret as wrap-key.ts made it; empty once it is destroyed. */
+  /** The private key's name in the PKCS#11 token, for one that stays there. */
+  readonly token?: HsmKeyName;
+  /**
+   * The secret as wrap-key.ts made it; empty once it is destroyed. Of a key in a token: a secret beside it, from which comes what
+   * must be its own and unknown (open-with-token.ts of the engine).
+   */
   readonly wrapped: Buffer;
 }
 
-/** A private key that is not in the store yet. */
-interface NewKey {
+/** A key that is not in the store yet. */
+type NewKey = KeyMaterial & {
   readonly tenant: TenantId;
   readonly identity: string;
   readonly use: KeyUse;
-  /** For an HMAC key, a secret KeyObject. */
-  readonly privateKey: KeyObject;
   /** `active` unless it waits for its certificate. */
   readonly state?: 'active' | 'pre-active';
-}
+};
+
+/** A private key, an HMAC key as a secret KeyObject, or the name and public half of a key that stays in a token. */
+type KeyMaterial = { readonly privateKey: KeyObject } | { readonly token: HsmKeyName; readonly publicKey: KeyObject };
 
 /** What changes with a step of a key's life. */
 type Moved = Pick<StoredKey, 'state' | 'since' | 'compromised' | 'destroyAt'>;
@@ -55,9 +62,11 @@ export interface KeyStore {
   move(found: StoredKey, to: Moved): StoredKey | undefined;
   /**
    * Runs `use` on PKCS#8 DER (or the HMAC key's bytes), which is overwritten afterwards. Error: `key-denied` for an unknown id and
-   * for a key that its state does not let open anything.
+   * for a key that its state does not let open anything; `key-in-place` for one in a token.
    */
   withSecret<T>(key: KeyId | StoredKey, use: (secret: Buffer) => T): T;
+  /** The secret beside a key in a token; the caller overwrites it. Error: `key-denied` by its state. */
+  secretBeside(key: StoredKey): Buffer;
 }
 
 interface KeyContent {
@@ -71,6 +80,7 @@ interface KeyContent {
   readonly since?: string;
   readonly compromised?: true;
   readonly destroyAt?: string;
+  readonly token?: HsmKeyName;
   readonly wrapped: string;
 }
 
@@ -93,18 +103,15 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
     current: (tenant, identity, use) => versions(tenant, identity, use).find(({ state }) => state === 'active'),
     ofTenant: (tenant) => records.ofTenant('key', tenant).map(parse),
     get: read,
-    add({ tenant, identity, use, privateKey, state = 'active' }) {
+    add({ tenant, identity, use, state = 'active', ...material }) {
       const version = (versions(tenant, identity, use)[0]?.name.version ?? 0) + 1;
       const name: KeyName = { tenant, identity, use, version };
       const keyId = formatKeyId(name);
-      const isSecret = privateKey.type === 'secret';
-      const spki = isSecret ? Buffer.alloc(0) : publicHalf(privateKey);
-      const facts = factsOf({ keyId, name, algorithm: algorithmOf(privateKey), spki });
-      const secret = isSecret ? privateKey.export() : privateKey.export({ format: 'der', type: 'pkcs8' });
-      const wrapped = using(secret, () => wrapKey(secret, facts, keks));
+      const { spki, algorithm, secret, ...token } = partsOf(material);
+      const wrapped = using(secret, () => wrapKey(secret, factsOf({ keyId, name, algorithm, spki, ...token }), keks));
       const at = now();
-      const { algorithm } = facts;
-      const key = { keyId, name, algorithm, spki, createdAt: at, state, since: at, compromised: false, wrapped };
+      const life = { createdAt: at, state, since: at, compromised: false };
+      const key: StoredKey = { keyId, name, algorithm, spki, ...life, ...token, wrapped };
       records.insert(placeOf(name, keyId), format(key));
       return key;
     },
@@ -124,7 +131,12 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
     withSecret(key, use) {
       const found = typeof key === 'string' ? read(key) : key;
       if (!found || !keyStates[found.state].opens) throw fail('key-denied');
+      if (found.token) throw fail('key-in-place');
       return unwrapKey(found.wrapped, factsOf(found), keks, use);
+    },
+    secretBeside(key) {
+      if (!key.token || !keyStates[key.state].opens) throw fail('key-denied');
+      return unwrapKey(key.wrapped, factsOf(key), keks, (secret) => Buffer.from(secret));
     },
   };
 }
@@ -141,7 +153,30 @@ function placeOf({ tenant, identity }: KeyName, keyId: KeyId) {
   return { kind: 'key', tenant, owner: identity, id: keyId } as const;
 }
 
-function factsOf({ keyId, name, algorithm, spki }: Pick<StoredKey, 'keyId' | 'name' | 'algorithm' | 'spki'>): KeyFacts {
+/** Octets of the secret beside a key in a token. */
+const secretLength = 32;
+
+interface Parts extends Pick<StoredKey, 'spki' | 'algorithm' | 'token'> {
+  /** What is wrapped. */
+  readonly secret: Buffer;
+}
+
+function partsOf(key: KeyMaterial): Parts {
+  if ('token' in key) {
+    const { token, publicKey } = key;
+    const spki = publicKey.export({ format: 'der', type: 'spki' });
+    return { spki, algorithm: algorithmOf(publicKey), secret: randomBytes(secretLength), token };
+  }
+  const { privateKey } = key;
+  const algorithm = algorithmOf(privateKey);
+  if (privateKey.type === 'secret') return { spki: Buffer.alloc(0), algorithm, secret: privateKey.export() };
+  return { spki: publicHalf(privateKey), algorithm, secret: privateKey.export({ format: 'der', type: 'pkcs8' }) };
+}
+
+function factsOf(key: Pick<StoredKey, 'keyId' | 'name' | 'algorithm' | 'spki' | 'token'>): KeyFacts {
+  const { keyId, name, algorithm, token } = key;
+  // What is wrapped for a key in a token has no public half.
+  const spki = token ? Buffer.alloc(0) : key.spki;
   return { keyId, use: name.use, owner: `${name.tenant}/${name.identity}`, algorithm, spki };
 }
 
@@ -156,6 +191,7 @@ function format(key: StoredKey): Buffer {
     since: key.since.toISOString(),
     ...(key.compromised ? { compromised: true } : {}),
     ...(key.destroyAt ? { destroyAt: key.destroyAt.toISOString() } : {}),
+    ...(key.token ? { token: key.token } : {}),
     wrapped: key.wrapped.toString('base64'),
   };
   return Buffer.from(JSON.stringify(content));
@@ -177,6 +213,7 @@ function parse(content: Buffer): StoredKey {
     since: read.since === undefined ? createdAt : new Date(read.since),
     compromised: read.compromised === true,
     ...(read.destroyAt === undefined ? {} : { destroyAt: new Date(read.destroyAt) }),
+    ...(read.token ? { token: read.token } : {}),
     wrapped: Buffer.from(read.wrapped, 'base64'),
   };
 }

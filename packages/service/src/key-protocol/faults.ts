@@ -15,6 +15,8 @@ export const keyFaults = {
   'passphrase-wrong': [403, 'The passphrase does not open the store'],
   'share-wrong': [403, 'This is no share of any slot of the store'],
   'not-found': [404, 'There is no such thing here'],
+  'key-in-token': [409, 'The key is in a token; make its successor there and add it with its certificate'],
+  'hsm-extractable': [422, 'The token would give this key out; make one that is not extractable'],
   exists: [409, 'This address has keys already'],
   'slot-exists': [409, 'There is a slot with this label already'],
   'slot-last': [409, 'The last slot cannot be removed'],

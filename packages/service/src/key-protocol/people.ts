@@ -76,6 +76,24 @@ export const peopleOperations = {
     }),
     answer: z.object({ imported: z.array(identity) }),
   },
+  /** A key that was made in the service's PKCS#11 token, and its certificate. */
+  'keys-add-token': {
+    request: z
+      .strictObject({
+        label: z.string().min(1).max(256).optional(),
+        /** CKA_ID in hex. */
+        id: z
+          .string()
+          .regex(/^([0-9a-f]{2}){1,64}$/)
+          .optional(),
+        /** Takes only what names this address. */
+        address: address.optional(),
+        /** Certificate and its issuers, PEM or DER. */
+        file: bytes(maxImport),
+      })
+      .refine(({ label, id }) => label !== undefined || id !== undefined),
+    answer: z.object({ imported: z.array(identity) }),
+  },
   'trust-add': {
     request: z.strictObject({ tenant: tenant.optional(), file: bytes(maxImport) }),
     answer: z.object({ anchors: z.array(anchorSummary) }),

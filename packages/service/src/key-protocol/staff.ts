@@ -16,6 +16,8 @@ const member = z.object({
   certificate,
   notAfter: time,
   addedAt: time,
+  /** Works for these only; missing: for the whole installation. */
+  tenants: z.array(z.string()).optional(),
   /** Whether a second factor is set up and was confirmed with a code. */
   secondFactor: z.boolean(),
   /** Codes are refused until then. */

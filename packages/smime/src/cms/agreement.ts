@@ -22,12 +22,21 @@ export function openAgreement(
   info: KeyAgreement,
   isOurs: (id: CertificateId) => boolean,
 ): Buffer | undefined {
+  const theirs = originatorOf(spki, info);
+  const secret = theirs && sharedSecret(key, theirs);
+  return secret && unwrapAgreed(secret, info, isOurs);
+}
+
+/** The content key out of a shared secret, or undefined. */
+export function unwrapAgreed(
+  secret: Buffer,
+  info: KeyAgreement,
+  isOurs: (id: CertificateId) => boolean,
+): Buffer | undefined {
   const scheme = agreementOf(info.algorithm.oid);
   const wrapId = info.algorithm.parameters === undefined ? undefined : readAlgorithm(info.algorithm.parameters);
   const wrap = wrapId === undefined ? undefined : wrapOf(wrapId.oid);
   if (scheme === undefined || wrapId === undefined || wrap === undefined) return undefined;
-  const secret = sharedSecret(key, spki, info.originator);
-  if (secret === undefined) return undefined;
   const entries = info.keys.filter((entry) => isOurs(entry.id)).slice(0, MAX_MATCHING_KEYS);
   for (const { encryptedKey } of entries) {
     for (const keyInfo of keyInfoSpellings(wrapId)) {
@@ -41,15 +50,14 @@ export function openAgreement(
 }
 
 /** The originator's point is read on the recipient's own curve, whatever the message claims (invalid-curve attack). */
-export function sharedSecret(key: KeyObject, spki: Buffer, originator: KeyAgreement['originator']): Buffer | undefined {
-  if (originator === undefined) return undefined;
+export function originatorOf(spki: Buffer, info: Pick<KeyAgreement, 'originator'>): KeyObject | undefined {
+  if (info.originator === undefined) return undefined;
   try {
-    const { algorithm, publicKey } = originator;
+    const { algorithm, publicKey } = info.originator;
     const own = enter(readDer(spki, TAG.sequence)).next(TAG.sequence);
     if (readAlgorithm(own).oid !== algorithm.oid) return undefined;
     if (!allows(algorithm.parameters, readAlgorithm(own).parameters)) return undefined;
-    const theirs = createPublicKey({ key: sequence(own.bytes, bitString(publicKey)), format: 'der', type: 'spki' });
-    return diffieHellman({ privateKey: key, publicKey: theirs });
+    return createPublicKey({ key: sequence(own.bytes, bitString(publicKey)), format: 'der', type: 'spki' });
   } catch {
     return undefined;
   }
@@ -59,6 +67,14 @@ export function sharedSecret(key: KeyObject, spki: Buffer, originator: KeyAgreem
 function allows(parameters: BerNode | undefined, ownCurve: BerNode | undefined): boolean {
   if (parameters === undefined || parameters.tag === TAG.null) return true;
   return ownCurve !== undefined && toDefinite(parameters).equals(ownCurve.bytes);
+}
+
+export function sharedSecret(privateKey: KeyObject, publicKey: KeyObject): Buffer | undefined {
+  try {
+    return diffieHellman({ privateKey, publicKey });
+  } catch {
+    return undefined;
+  }
 }
 
 /** A KeyAgreeRecipientInfo for one recipient. Throws SmimeError `unsupported-algorithm`. */

@@ -54,9 +54,13 @@ function substituteKey(key: KeyObject): Buffer {
  * content fails to decrypt like any other wrong key.
  */
 export function decryptPkcs1(key: KeyObject, encryptedKey: Buffer, keyLength: number): Buffer {
+  return uniformKey(openPkcs1(key, encryptedKey), substituteKey(key), encryptedKey, keyLength);
+}
+
+/** What v1.5 gave, or in its place a key from a secret of the key's own and the ciphertext. `opened` is overwritten. */
+export function uniformKey(opened: Buffer, secret: Buffer, encryptedKey: Buffer, keyLength: number): Buffer {
   // The secret in front and half of the digest kept: no need for HMAC's second pass, which takes longer than both hashes.
-  const substitute = hash('sha512', Buffer.concat([substituteKey(key), encryptedKey]), 'buffer').subarray(0, keyLength);
-  const opened = openPkcs1(key, encryptedKey);
+  const substitute = hash('sha512', Buffer.concat([secret, encryptedKey]), 'buffer').subarray(0, keyLength);
   const fits = Number(opened.length === keyLength);
   const padded = Buffer.alloc(keyLength);
   opened.copy(padded, 0, 0, keyLength);
@@ -75,7 +79,7 @@ function openPkcs1(key: KeyObject, encryptedKey: Buffer): Buffer {
   }
 }
 
-interface OaepParameters {
+export interface OaepParameters {
   readonly digest: DigestName;
   readonly maskDigest: DigestName;
   readonly label: Buffer;

@@ -1,0 +1,77 @@
+// Takes a person's key into use that was made in the PKCS#11 token and stays there: its name in the token, and its certificate.
+
+import { createPublicKey } from 'node:crypto';
+import type { TenantId } from '@sealpost/core';
+import { KeyFault } from '@sealpost/service';
+import { type Certificate, parseCertificates } from '@sealpost/smime';
+import type { Hsm, HsmKey, HsmKeyName } from '../hsm/hsm.ts';
+import type { OpenStore } from '../open-store.ts';
+import { identityOf, tenantOf } from './identities.ts';
+import { addressesOf, chainOf, usesOf } from './import.ts';
+import type { Operation } from './operation.ts';
+
+export const keysAddToken: Operation<'keys-add-token'> = {
+  subject: ({ address }, store) => (address === undefined ? {} : { address: store.auditAddress(address) }),
+  async run({ label, id, file, address }, { store, tenants, note }) {
+    if (!store.hsm) throw new KeyFault('hsm-unavailable');
+    const name: HsmKeyName = { ...(label === undefined ? {} : { label }), ...(id === undefined ? {} : { id }) };
+    const found = await usableKey(name, store.hsm);
+    const certificates = read(file);
+    const leaf = certificates.find(({ spki }) => found.publicKey?.equals(spki));
+    if (!leaf) throw new KeyFault('import-mismatch');
+    // By both from now on: a label may be given again, an id too.
+    const token = { label: found.label, id: found.id };
+    const entries = addressesOf(leaf, address).map((each) => ({ address: each, tenant: tenantOf(each, tenants) }));
+    const [first] = entries;
+    if (!first) throw new KeyFault('import-mismatch');
+    note({
+      tenant: first.tenant,
+      address: store.auditAddress(first.address),
+      certificate: leaf.fingerprint,
+      count: entries.length,
+    });
+    store.records.transaction(() => {
+      for (const entry of entries) add({ ...entry, token, leaf, chain: chainOf(leaf, certificates) }, store);
+    });
+    return {
+      imported: entries.map((entry) =>
+        identityOf(entry.tenant, entry.address, store.certificates.ofAddress(entry.tenant, entry.address)),
+      ),
+    };
+  },
+};
+
+/** Faults: `hsm-extractable`, `import-mismatch` for an AES key, those of the token. */
+async function usableKey(name: HsmKeyName, hsm: Hsm): Promise<HsmKey> {
+  const found = await hsm.find(name);
+  if (!found.publicKey) throw new KeyFault('import-mismatch');
+  if (found.extractable) throw new KeyFault('hsm-extractable');
+  return found;
+}
+
+interface Entry {
+  readonly tenant: TenantId;
+  readonly address: string;
+  readonly token: HsmKeyName;
+  readonly leaf: Certificate;
+  readonly chain: readonly Buffer[];
+}
+
+function add({ tenant, address, token, leaf, chain }: Entry, { keys, certificates }: OpenStore): void {
+  const { fingerprint, der: certificate, spki } = leaf;
+  const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  const known = certificates.ofAddress(tenant, address).filter((each) => each.fingerprint === fingerprint);
+  if (known.some(({ keyId }) => keyId !== undefined)) throw new KeyFault('exists');
+  for (const use of usesOf(leaf)) {
+    const { keyId } = keys.add({ tenant, identity: address, use, token, publicKey });
+    certificates.add(tenant, { fingerprint, certificate, chain, address, keyId, pinned: false });
+  }
+}
+
+function read(file: Buffer): Certificate[] {
+  try {
+    return parseCertificates(file);
+  } catch {
+    throw new KeyFault('import-unreadable');
+  }
+}
