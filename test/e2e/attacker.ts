@@ -14,6 +14,7 @@ import {
   type StageName,
   sealMessage,
   signTicket,
+  TICKET_PURPOSE,
   type Ticket,
   type TicketSigner,
   tenantId,
@@ -132,7 +133,7 @@ export function selfMadeSigner(role: TicketSigner['role']): TicketSigner {
     publicKey,
     notBefore: new Date(Date.now() - 60_000),
     notAfter: new Date(Date.now() + 3_600_000),
-    profile: 'ticket',
+    profile: { purpose: TICKET_PURPOSE },
     issuer: { certificate: 'self', privateKey },
   });
   return { role, certificate: certificate.der, privateKey };

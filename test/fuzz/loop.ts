@@ -1,10 +1,9 @@
 // The fuzzing thread: choose an input, change it, run it; keep what reached new code. Coverage is read once for a batch of executions,
 // because reading costs as much as dozens of them; only a batch that shows something new is run again one by one.
 
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Coverage } from './coverage.ts';
+import { judgeMemory, type MemorySample, sampleMemory } from './memory.ts';
 import { Random } from './random.ts';
 import type { Finding, Message, Order, Report } from './report.ts';
 import type { Target } from './target.ts';
@@ -14,14 +13,12 @@ const PATIENCE_MS = 2000;
 
 /** Longer inputs show nothing that shorter ones do not. */
 const MAX_INPUT = 256 * 1024;
-const MAX_CORPUS_BYTES = 64 * 1024 * 1024;
+const MAX_CORPUS_BYTES = 16 * 1024 * 1024;
 
 /** Changes on top of each other before an input runs. */
 const MAX_STACKED = 4;
 const BATCH = 64;
 const PROGRESS_MS = 15_000;
-/** Caches fill and code is compiled before memory is measured. */
-const WARM_UP_MS = 20_000;
 const MAX_FINDINGS = 100;
 
 const order: Order = workerData;
@@ -30,12 +27,12 @@ const current = Buffer.from(order.input);
 const coverage = new Coverage();
 coverage.start();
 const { target } = (await import(`./targets/${order.target}.ts`)) as { target: Target };
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
+const { fillCaches } = await import('./fill-caches.ts');
 
 const random = new Random(order.seed);
 const corpus: Buffer[] = [];
 const findings = new Map<string, Finding>();
+const samples: MemorySample[] = [];
 let [executions, slowestMs, corpusBytes] = [0, 0, 0];
 let slowest = Buffer.alloc(0);
 
@@ -83,19 +80,17 @@ function mutated(): Buffer {
 
 function keep(input: Buffer): void {
   if (corpusBytes + input.length > MAX_CORPUS_BYTES) return;
-  corpus.push(Buffer.from(input));
-  corpusBytes += input.length;
+  // Not from Node's pool, of which each would keep a whole slab.
+  const own = Buffer.allocUnsafeSlow(input.length);
+  own.set(input);
+  corpus.push(own);
+  corpusBytes += own.length;
 }
 
-function memory(): Report['memory']['start'] {
-  collect();
-  const { rss, heapUsed, external } = process.memoryUsage();
-  return { rss, heapUsed, external };
-}
-
-function summary(started: number, start: Report['memory']['start']): Report {
+async function summary(started: number): Promise<Report> {
   const seconds = (performance.now() - started) / 1000;
   const { target: name, seed } = order;
+  samples.push(await sampleMemory({ seconds, executions, corpusBytes }));
   return {
     target: name,
     seed,
@@ -106,7 +101,7 @@ function summary(started: number, start: Report['memory']['start']): Report {
     corpus: corpus.length,
     corpusBytes,
     coverage: coverage.summary(),
-    memory: { start, end: memory() },
+    memory: { ...judgeMemory(samples), samples },
     findings: [...findings.keys()],
   };
 }
@@ -115,17 +110,17 @@ async function replay(input: Uint8Array): Promise<void> {
   const started = performance.now();
   await execute(Buffer.from(input));
   coverage.take(true);
-  post({ kind: 'done', report: summary(started, memory()), slowest });
+  post({ kind: 'done', report: await summary(started), slowest });
 }
 
 async function fuzz(): Promise<void> {
+  fillCaches();
   for (const seed of target.seeds) {
     keep(seed);
     await execute(seed);
   }
   coverage.take(true);
   const started = performance.now();
-  let start: Report['memory']['start'] | undefined;
   let shown = started;
   while (performance.now() - started < order.seconds * 1000) {
     const batch = Array.from({ length: BATCH }, mutated);
@@ -137,13 +132,12 @@ async function fuzz(): Promise<void> {
       }
     }
     const now = performance.now();
-    if (start === undefined && now - started > WARM_UP_MS) start = memory();
     if (now - shown > PROGRESS_MS) {
       shown = now;
-      post({ kind: 'progress', report: summary(started, start ?? memory()) });
+      post({ kind: 'progress', report: await summary(started) });
     }
   }
-  post({ kind: 'done', report: summary(started, start ?? memory()), slowest });
+  post({ kind: 'done', report: await summary(started), slowest });
 }
 
 await (order.replay === undefined ? fuzz() : replay(order.replay));

@@ -7,15 +7,13 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import type { MemorySample } from './memory.ts';
 import type { Finding, Message, Order, Report } from './report.ts';
 
 const TARGETS = ['mime', 'ber', 'cms', 'path'];
 
 /** An execution without end; wall time, and the machine may be busy. */
 const HANG_MS = 60_000;
-
-/** What the heap may grow by in a run: caches have bounds, and so has the corpus. */
-const FLAT_BYTES = 48 * 1024 * 1024;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -45,32 +43,48 @@ function save({ kind, stack, input }: Finding): void {
 }
 
 const percent = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)} %`;
-const mebibytes = (octets: number): string => `${(octets / 1024 / 1024).toFixed(0)} MiB`;
+const mebibytes = (octets: number): string => `${(octets / 1024 / 1024).toFixed(1)} MiB`;
 
-function line({ executions, perSecond, corpus, coverage: { all }, memory: { end }, findings }: Report): string {
+function memoryLine({ heapUsed, external, rss }: MemorySample): string {
+  return `heap ${mebibytes(heapUsed)}, external ${mebibytes(external)}, resident ${mebibytes(rss)}`;
+}
+
+function line({ executions, perSecond, corpus, coverage: { all }, memory: { samples }, findings }: Report): string {
   const code =
     all === undefined
       ? ''
       : `${percent(all.octetsRun, all.octets)} of code, ${percent(all.functionsRun, all.functions)} of functions`;
-  return `${target}: ${executions} executions, ${perSecond.toFixed(0)}/s, ${code}, corpus ${corpus}, heap ${mebibytes(end.heapUsed)}, findings ${findings.length}`;
+  const memory = samples.slice(-1).map(memoryLine).join();
+  return `${target}: ${executions} executions, ${perSecond.toFixed(0)}/s, ${code}, corpus ${corpus}, ${memory}, findings ${findings.length}`;
 }
 
 function finish(report: Report): void {
-  const { start, end } = report.memory;
-  const isFlat = end.heapUsed + end.external - start.heapUsed - start.external - report.corpusBytes < FLAT_BYTES;
-  const ok = report.findings.length === 0 && isFlat;
-  if (values.json) process.stdout.write(`${JSON.stringify({ name: 'fuzz', ok, ...report, isFlat, saved })}\n`);
+  const { flat, growth, rssGrowth, samples } = report.memory;
+  const ok = report.findings.length === 0 && flat !== 'no';
+  if (values.json)
+    process.stdout.write(`${JSON.stringify({ name: 'fuzz', ok, ...report, saved })}
+`);
   else {
-    process.stdout.write(`${line(report)}\n`);
+    process.stdout.write(`${line(report)}
+`);
     for (const [room, { functions, functionsRun, octets, octetsRun }] of Object.entries(report.coverage)) {
       process.stdout.write(
-        `  ${room.padEnd(8)} ${percent(octetsRun, octets)} of code, ${functionsRun} of ${functions} functions\n`,
+        `  ${room.padEnd(8)} ${percent(octetsRun, octets)} of code, ${functionsRun} of ${functions} functions
+`,
       );
     }
+    process.stdout.write(`  slowest ${report.slowestMs.toFixed(0)} ms
+`);
+    for (const third of [1, 2, 3]) {
+      const sample = samples[Math.ceil((samples.length * third) / 3) - 1];
+      if (sample !== undefined)
+        process.stdout.write(`  at ${third}/3: ${memoryLine(sample)}
+`);
+    }
     process.stdout.write(
-      `  slowest ${report.slowestMs.toFixed(0)} ms; heap ${mebibytes(start.heapUsed)} → ${mebibytes(end.heapUsed)}, `,
+      `memory flat: ${flat} (in the last two thirds ${mebibytes(growth)}, resident ${mebibytes(rssGrowth)})
+`,
     );
-    process.stdout.write(`resident ${mebibytes(start.rss)} → ${mebibytes(end.rss)}${isFlat ? '' : ', not flat'}\n`);
   }
   process.exitCode = ok ? 0 : 1;
 }
@@ -108,7 +122,7 @@ worker.on('message', (message: Message) => {
   if (message.kind === 'finding') save(message.finding);
   else if (message.kind === 'progress') process.stderr.write(`${line(message.report)}\n`);
   else {
-    writeFileSync(new URL(`${target}-slowest`, directory), message.slowest);
+    if (order.seconds > 0) writeFileSync(new URL(`${target}-slowest`, directory), message.slowest);
     finish(message.report);
   }
 });

@@ -1,6 +1,7 @@
 // What the fuzzing thread and the one that watches it tell each other.
 
 import type { CoverageSummary } from './coverage.ts';
+import type { MemorySample, MemoryVerdict } from './memory.ts';
 
 export interface Order {
   readonly target: string;
@@ -11,12 +12,6 @@ export interface Order {
   readonly state: SharedArrayBuffer;
   /** The input that runs. */
   readonly input: SharedArrayBuffer;
-}
-
-interface Memory {
-  readonly rss: number;
-  readonly heapUsed: number;
-  readonly external: number;
 }
 
 export interface Report {
@@ -32,8 +27,7 @@ export interface Report {
   readonly corpusBytes: number;
   /** By room of the engine, and `all`. */
   readonly coverage: Readonly<Record<string, CoverageSummary>>;
-  /** In octets after a full collection: when everything was warm, and at the end. */
-  readonly memory: { readonly start: Memory; readonly end: Memory };
+  readonly memory: MemoryVerdict & { readonly samples: readonly MemorySample[] };
   readonly findings: readonly string[];
 }
 

@@ -12,6 +12,7 @@ import {
   sealBytes,
   sealMessage,
   signTicket,
+  TICKET_PURPOSE,
   type Ticket,
   type TicketSigner,
   ticketBytes,
@@ -49,7 +50,7 @@ function forgedSigner(role: TicketSigner['role']): TicketSigner {
     publicKey,
     notBefore: new Date(Date.now() - 1_000),
     notAfter: new Date(Date.now() + 1e9),
-    profile: 'ticket',
+    profile: { purpose: TICKET_PURPOSE },
     issuer: { certificate: 'self', privateKey },
   });
   return { role, certificate: certificate.der, privateKey };

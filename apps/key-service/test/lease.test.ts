@@ -11,6 +11,7 @@ import {
   encodeEnvelope,
   type KeyId,
   type KeyService,
+  TICKET_PURPOSE,
   type Ticket,
   type TicketSigner,
   tenantId,
@@ -294,7 +295,7 @@ function forgedSigner(): TicketSigner {
     subject: { commonName: 'ingress tickets' },
     uris: ['sealpost://ticket/ingress/one'],
     publicKey: stage.publicKey,
-    profile: 'ticket',
+    profile: { purpose: TICKET_PURPOSE },
     issuer: { certificate: parseCertificate(root.der), privateKey: ca.privateKey },
     ...times,
   });

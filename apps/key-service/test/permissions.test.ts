@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { TICKET_PURPOSE } from '@sealpost/core';
 import { type KeyOperation, keyOperations, personRoles, type TlsFiles } from '@sealpost/service';
 import { type Certificate, type CertificateProfile, issueCertificate } from '@sealpost/smime';
 import { actOf } from '../src/acts/index.ts';
@@ -75,7 +76,7 @@ function oddCredentials(ca: Authority): Map<string, Credential> {
     issuer: { certificate: foreignCa, privateKey: own.privateKey },
   });
   return new Map([
-    ['of a ticket key', issue(['sealpost://ticket/crypto-worker/one'], 'ticket')],
+    ['of a ticket key', issue(['sealpost://ticket/crypto-worker/one'], { purpose: TICKET_PURPOSE })],
     ['of a ticket key with a client purpose', issue(['sealpost://ticket/crypto-worker/one'])],
     ['of a server', issue(['sealpost://person/operator/one'], 'tls-server')],
     ['that has expired', issue(['sealpost://person/operator/one'], 'tls-client', -60_000)],

@@ -114,6 +114,7 @@ export {
 export { SetupError } from './setup-error.ts';
 export {
   signTicket,
+  TICKET_PURPOSE,
   type Ticket,
   type TicketKind,
   type TicketSigner,

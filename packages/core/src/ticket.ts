@@ -44,6 +44,9 @@ export interface Ticket {
   readonly previous: Buffer;
 }
 
+/** Extended key usage of ticket keys: private, so that such a certificate is good for nothing else. */
+export const TICKET_PURPOSE = '2.25.762885091463435639846828572479249219';
+
 /** A stage's certified ticket key. */
 export interface TicketSigner {
   readonly role: ServiceRole;

@@ -6,6 +6,8 @@ export interface MessageClaims {
   /** Addresses that the certificate must all name; undefined leaves the sender out. */
   readonly from: readonly string[] | undefined;
   readonly sender: readonly string[];
+  /** Who sent it on (RFC 5322 §3.6.6): says nothing about who wrote it. */
+  readonly resent: readonly string[];
   readonly sent: Date | undefined;
 }
 
@@ -14,6 +16,7 @@ export function readClaims(fields: readonly HeaderField[], from: string | false 
   return {
     from: from === undefined ? mailboxesOf(fields, 'from') : from === false ? undefined : [from],
     sender: mailboxesOf(fields, 'sender'),
+    resent: [...mailboxesOf(fields, 'resent-from'), ...mailboxesOf(fields, 'resent-sender')],
     sent: readDate(firstValue(fields, 'date')),
   };
 }

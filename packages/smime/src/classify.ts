@@ -119,8 +119,9 @@ export function partsOf(entity: Entity, type: ParameterizedValue): Entity[] {
 }
 
 /**
- * Looks for protected parts inside multiparts and attached messages, by type only. They are named, never opened:
- * showing a part decrypted amid foreign text is the EFAIL attack, showing its signature as the message's is forgery.
+ * Looks for protected parts inside multiparts, by type only. They are named, never opened: showing a part decrypted amid
+ * foreign text is the EFAIL attack, showing its signature as the message's is forgery. An attached message is a message of
+ * its own, with protection of its own, and stays shut.
  */
 export function findInnerParts(entity: Entity): InnerParts {
   let [signed, encrypted, count] = [false, false, 0];

@@ -12,7 +12,7 @@ export function encryptObject(content: Buffer, recipient: Certificate): Buffer {
     content: [content],
     recipients: [recipient],
     cipher: 'aes-256-gcm',
-    oaep: 'sha256',
+    oaep: () => 'sha256',
   });
   const pieces: Buffer[] = [];
   encryption.write((octets) => pieces.push(octets));

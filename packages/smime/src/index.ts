@@ -1,5 +1,6 @@
 // The S/MIME engine: protect and open messages, look at them, and handle the certificates and keys that this needs.
 export { CIPHERS, type CipherName, type DigestName, type SignatureScheme } from './cms/algorithms.ts';
+export type { KnownCapabilities } from './cms/capabilities.ts';
 export { isObject } from './cms/content-info.ts';
 export { type KeyPort, localKeys, type OpenKeyRequest, type SignKeyRequest } from './cms/key-port.ts';
 export { openRecipientInfo } from './cms/open-recipient.ts';

@@ -38,6 +38,9 @@ export interface OpenOptions extends TrustOptions {
   readonly onContent?: (octets: Buffer) => void;
 }
 
+/** Addresses of Sender and Resent fields compared: a field may hold thousands. */
+const MAX_OTHERS = 16;
+
 /** The state of one opening. What is broken comes out of `run` as SmimeError. */
 export class Opening {
   readonly #options: OpenOptions;
@@ -269,21 +272,26 @@ export class Opening {
     const [address, ...others] = this.#claims.from ?? [];
     const from: Omit<FromMatch, 'match'> = {
       ...(address === undefined || others.length > 0 ? {} : { address }),
-      ...this.#senderMatch(),
+      ...this.#othersNamed(),
     };
     const error = this.#error === undefined ? {} : { error: this.#error };
     return judge({ layers: this.#layers, weaknesses: this.#weaknesses, from, ...error });
   }
 
-  #senderMatch(): { sender?: string } {
-    const [sender, ...others] = this.#claims.sender;
-    if (sender === undefined || others.length > 0) return {};
+  #othersNamed(): Pick<FromMatch, 'sender' | 'resent'> {
+    const { sender, resent } = this.#claims;
+    const [named] = sender.length === 1 ? this.#named(sender) : [];
+    const [sentOn] = this.#named(resent);
+    return { ...(named === undefined ? {} : { sender: named }), ...(sentOn === undefined ? {} : { resent: sentOn }) };
+  }
+
+  /** Those addresses that the certificate of a valid signer names. */
+  #named(addresses: readonly string[]): string[] {
     const signers = this.#layers.flatMap((layer) => (layer.kind === 'signed' ? layer.signers : []));
-    const named = signers.some(
-      ({ integrity, certificate }) =>
-        integrity === 'valid' && certificate !== undefined && namesAll(certificate, [sender], this.#options),
-    );
-    return named ? { sender } : {};
+    const valid = signers.flatMap(({ integrity, certificate }) => (integrity === 'valid' ? (certificate ?? []) : []));
+    return addresses
+      .slice(0, MAX_OTHERS)
+      .filter((address) => valid.some((certificate) => namesAll(certificate, [address], this.#options)));
   }
 }
 

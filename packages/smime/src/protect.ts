@@ -2,6 +2,7 @@
 // outside as it was; only what describes the content moves inside.
 import { randomBytes } from 'node:crypto';
 import { type CipherName, DIGESTS, type DigestName } from './cms/algorithms.ts';
+import { chooseCipher, chooseOaep, type KnownCapabilities } from './cms/capabilities.ts';
 import { prepareEncryption } from './cms/encrypt.ts';
 import type { KeyPort } from './cms/key-port.ts';
 import { lengthOf } from './cms/pieces.ts';
@@ -26,10 +27,12 @@ export interface SignOptions {
 export interface EncryptOptions {
   /** Each reads the message; callers keep Bcc recipients apart. */
   readonly recipients: readonly Certificate[];
-  /** Default AES-256-CBC, which every client reads; choose an authenticated one when all recipients can. */
+  /** Default: AES-256-GCM when all recipients are known to read it, by their capabilities or their kind of key, else AES-256-CBC. */
   readonly cipher?: CipherName;
-  /** OAEP for RSA recipients, with this digest (true: SHA-256). */
+  /** OAEP for RSA recipients, with this digest (true: SHA-256), or v1.5 (false). Default: OAEP for those who are known to read it. */
   readonly oaep?: boolean | DigestName;
+  /** What is known of recipients beside what their certificates say. */
+  readonly capabilities?: KnownCapabilities;
 }
 
 export interface ProtectOptions {
@@ -101,13 +104,13 @@ function objectFields(smimeType: string): Buffer {
 
 /** Ciphertext goes from the cipher into its base64 lines in the final message; nothing in between is kept. */
 function encryptEntity(entity: Buffer[], encrypt: EncryptOptions, outer: readonly Buffer[]): Buffer {
-  const { recipients, cipher = 'aes-256-cbc', oaep = false } = encrypt;
-  const digest = oaep === true ? 'sha256' : oaep;
+  const { recipients, capabilities, cipher = chooseCipher(recipients, capabilities), oaep } = encrypt;
+  const wished = oaep === true ? 'sha256' : oaep === false ? undefined : oaep;
   const encryption = prepareEncryption({
     content: entity,
     recipients,
     cipher,
-    ...(digest === false ? {} : { oaep: digest }),
+    oaep: (recipient) => (oaep === undefined ? chooseOaep(recipient, capabilities) : wished),
   });
   const type = encryption.authenticated ? 'authEnveloped-data' : 'enveloped-data';
   const head = Buffer.concat([...outer, Buffer.from(VERSION, 'latin1'), objectFields(type), CRLF]);

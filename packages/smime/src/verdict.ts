@@ -44,7 +44,7 @@ export interface SignerVerdict {
   /** The certificate names the From address. */
   readonly fromMatch: boolean;
   readonly weaknesses: readonly Weakness[];
-  /** Content ciphers that the signer says it can read, best first. */
+  /** Content ciphers, and `rsa-oaep-DIGEST`, that the signer says it can read, best first. */
   readonly capabilities: readonly string[];
   /** Everything holds for this signer. */
   readonly verified: boolean;
@@ -91,6 +91,8 @@ export interface FromMatch {
   readonly address?: string;
   /** A valid signer's certificate names the Sender instead: told, never enough. */
   readonly sender?: string;
+  /** The same of whoever sent the message on (Resent-From, Resent-Sender): the first of them whom such a certificate names. */
+  readonly resent?: string;
 }
 
 /** Header protection (RFC 9788): fields inside against fields outside. Not evaluated yet. */

@@ -4,9 +4,11 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { cacheSize, certificateFromDer } from '../src/pki/certificate.ts';
+import { octetString } from '../src/pki/der-write.ts';
 import { parseCertificate, parseCertificates } from '../src/pki/encoded.ts';
 import { validatePath } from '../src/pki/path.ts';
-import { AT, CA, forge } from './forge.ts';
+import { AT, CA, extension, forge } from './forge.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'sealpost-certificate-'));
 after(() => rmSync(dir, { recursive: true }));
@@ -49,6 +51,32 @@ test('a certificate is a view of its own: changing the input afterwards changes 
   copy.fill(0);
   assert.equal(parsed.subject, 'CN=Other');
   assert.equal(parseCertificate(bytes).fingerprint, fingerprint);
+});
+
+test('parsed certificates are kept by count and by octets, the oldest use goes first', () => {
+  const padded = (octets: number): Buffer =>
+    forge('Padded', [extension('1.2.3.4', octetString(Buffer.alloc(octets)))], root).certificate.der;
+  const bring = (count: number, der: Buffer): void => {
+    for (let number = 0; number < count; number++) {
+      const other = Buffer.from(der);
+      // In the signature, which is for others to verify.
+      other.writeUInt32BE(number, other.length - 4);
+      certificateFromDer(other);
+    }
+  };
+  const [small, large] = [padded(0), padded(15_000)];
+  const kept = certificateFromDer(small);
+  bring(1000, small);
+  assert.equal(certificateFromDer(small), kept);
+  bring(600, large);
+  assert.ok(cacheSize().bytes <= 8 * 1024 * 1024);
+  assert.notEqual(certificateFromDer(small), kept);
+  bring(2100, small);
+  const { certificates, bytes } = cacheSize();
+  assert.equal(certificates, 2048);
+  assert.ok(bytes < 2 * 1024 * 1024, 'what is dropped is no longer counted');
+  bring(1, padded(20_000));
+  assert.equal(cacheSize().bytes, bytes);
 });
 
 test('RFC 9216: every end entity reaches its own root, and the other one through the cross certificate', {

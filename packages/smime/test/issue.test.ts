@@ -106,7 +106,7 @@ test('each profile carries its key usage and purpose, seen by OpenSSL', () => {
     ['ca', p256, [/Basic Constraints: critical\n +CA:TRUE\n/, /Certificate Sign, CRL Sign/]],
     ['tls-client', p256, [/TLS Web Client Authentication/]],
     ['tls-server', p256, [/TLS Web Server Authentication/]],
-    ['ticket', ed25519, [/2\.25\.762885091463435639846828572479249219/]],
+    [{ purpose: '1.3.6.1.4.1.32473.1' }, ed25519, [/Digital Signature\n/, /1\.3\.6\.1\.4\.1\.32473\.1\n/]],
   ];
   for (const [profile, pair, patterns] of expected) {
     const text = openssl('x509', '-noout', '-text', '-in', pem(issue(pair, p256, profile), 'profile.pem'));

@@ -37,7 +37,15 @@ for (const kind of SIGNERS satisfies readonly KeyKind[]) {
 }
 
 const RECIPIENTS = ['rsa', 'p256', 'p384', 'p521', 'brainpool', 'x25519', 'x448', 'ml-kem-768'] as const;
-const CIPHER_NAMES = ['aes-128-cbc', 'aes-256-cbc', 'aes-128-gcm', 'aes-256-gcm', 'chacha20-poly1305'] as const;
+const CIPHER_NAMES = [
+  'aes-128-cbc',
+  'aes-192-cbc',
+  'aes-256-cbc',
+  'aes-128-gcm',
+  'aes-192-gcm',
+  'aes-256-gcm',
+  'chacha20-poly1305',
+] as const;
 for (const kind of RECIPIENTS satisfies readonly KeyKind[]) {
   test(`every cipher opens for ${kind}`, async () => {
     const bob = person('bob', kind);
@@ -51,7 +59,7 @@ for (const kind of RECIPIENTS satisfies readonly KeyKind[]) {
   });
 }
 
-for (const oaep of ['sha1', 'sha256', 'sha512'] as const) {
+for (const oaep of ['sha1', 'sha224', 'sha256', 'sha384', 'sha512', 'sha512-256', 'sha3-256'] as const) {
   test(`OAEP with ${oaep} opens`, async () => {
     const bob = person('bob', 'rsa');
     const encrypt = { recipients: [bob.certificate], oaep };
@@ -90,6 +98,13 @@ test('signed and encrypted mail comes back byte for byte, outer fields in their 
     );
     assert.ok(after.body.equals(before.body));
   }
+});
+
+test('the same message, key and time give the same octets', async () => {
+  const alice = person('alice', 'ed25519');
+  const sign = { certificate: alice.certificate, chain: [ca], opaque: true };
+  const make = () => protect(mail(alice.address, TEXT), { keys: keysOf(alice), sign, now: NOW });
+  assert.ok((await make()).equals(await make()));
 });
 
 test('only the named recipients can open', async () => {

@@ -101,6 +101,17 @@ test('the Sender is told and never enough', async () => {
   assert.deepEqual(verdict.from, { match: false, address: 'boss@example.test', sender: 'alice@example.test' });
 });
 
+test('who sent a message on is told and never enough, and does not take from who wrote it', async () => {
+  const text = await signed();
+  const resent = (by: string) => Buffer.concat([Buffer.from(`Resent-From: ${by}\r\nResent-Date: x\r\n`), text]);
+  const forwarded = await judged(resent('carol@example.test'));
+  assert.equal(forwarded.verified, true);
+  assert.deepEqual(forwarded.from, { match: true, address: alice.address });
+  const posed = await judged(replaced(resent(alice.address), '<alice@', '<boss@'));
+  assert.equal(posed.problem, 'from-mismatch');
+  assert.deepEqual(posed.from, { match: false, address: 'boss@example.test', resent: alice.address });
+});
+
 test('an unknown root, a root that comes along, and the wrong time are not trusted', async () => {
   const made = await signed(undefined, { chain: [ca] });
   assert.equal((await judged(made, { trust: [] })).problem, 'untrusted');

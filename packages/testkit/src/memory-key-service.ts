@@ -23,6 +23,7 @@ import {
   signTicket,
   spoolIdentity,
   type TenantId,
+  TICKET_PURPOSE,
   type Ticket,
   type TicketSigner,
   ticketVerifier,
@@ -169,7 +170,7 @@ export function memoryKeyService(clock: Clock): MemoryKeyService {
       publicKey,
       notBefore: new Date(clock.now().getTime() - hourMs),
       notAfter: new Date(clock.now().getTime() + 24 * hourMs),
-      profile: 'ticket',
+      profile: { purpose: TICKET_PURPOSE },
       issuer: { certificate: serviceCa.certificate, privateKey: serviceCa.privateKey },
     });
     return { role, certificate: certificate.der, privateKey: key };

@@ -1,5 +1,6 @@
 // Target `ber`: the readers of BER and DER and what stands directly on them: certificates, CRLs, OCSP answers, CMS structures.
 
+import { writeSignedAttributes } from '../../../packages/smime/src/cms/attributes.ts';
 import { BerCursor, stringOctets, toDefinite } from '../../../packages/smime/src/cms/ber.ts';
 import { readCipherSetting } from '../../../packages/smime/src/cms/content-cipher.ts';
 import { decodeObject, readContentInfo } from '../../../packages/smime/src/cms/content-info.ts';
@@ -17,6 +18,7 @@ import {
   parseCertificates,
   parseCrls,
   parseOcspResponse,
+  readSignRequest,
   SmimeError,
 } from '../../../packages/smime/src/index.ts';
 import { children, type DerNode, readDer } from '../../../packages/smime/src/pki/der.ts';
@@ -108,6 +110,32 @@ function checkCms(input: Buffer): void {
   for (const recipient of enveloped.recipients.slice(0, 64)) attempt(() => readRecipientInfo(recipient));
 }
 
+const WISHES = [
+  { scheme: 'ed25519', digest: 'sha512' },
+  { scheme: 'rsa-pss', digest: 'sha256' },
+];
+
+/** A key that signs for others signs complete attributes, and those as they were given. */
+function checkSignRequest(input: Buffer): void {
+  for (const wish of WISHES) {
+    const { certificate } = wish.scheme === 'ed25519' ? alice.ed25519 : alice.rsa;
+    const request = readSignRequest(certificate, wish, input);
+    if (request === undefined) continue;
+    must(request.signedAttributes.equals(input) && input[0] === 0x31, 'what is signed is the SET that was given');
+    must(input.includes(Buffer.from(certificate.fingerprint, 'hex')), 'what is signed names the certificate');
+  }
+}
+
+const attributes = (['ed25519', 'rsa'] as const).map((kind) =>
+  writeSignedAttributes({
+    contentType: CONTENT_TYPE.data,
+    contentDigest: Buffer.alloc(kind === 'rsa' ? 32 : 64, 1),
+    signingTime: NOW,
+    certificate: alice[kind].certificate,
+    algorithm: kind === 'rsa' ? { scheme: 'rsa-pss', digest: 'sha256' } : { scheme: 'ed25519', digest: 'sha512' },
+  }),
+);
+
 const objects = (await protectedMails()).flatMap((mail) => {
   const [, body] = /\r\n\r\n((?:[A-Za-z0-9+/=]+\r\n)+)$/.exec(mail.toString('latin1')) ?? [];
   return body === undefined ? [] : [Buffer.from(body, 'base64')];
@@ -116,6 +144,7 @@ const objects = (await protectedMails()).flatMap((mail) => {
 export const target: Target = {
   seeds: [
     ...objects,
+    ...attributes,
     ...[root, middle, ...Object.values(alice), ...Object.values(bob)].map(({ certificate }) => certificate.der),
     ...corpusFiles(
       'cms/*.der',
@@ -133,6 +162,7 @@ export const target: Target = {
     checkForms(input);
     checkCertificate(input);
     checkCms(input);
+    checkSignRequest(input);
     isObject(input);
     attempt(() => parseCertificates(input));
     attempt(() => parseCrls(input));

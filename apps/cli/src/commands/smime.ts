@@ -72,10 +72,15 @@ function addProtect(command: Command): void {
     .option('--chain <file>', 'issuers to send along; repeatable', repeated)
     .option('--password-file <file>', 'password of the signer’s key')
     .option('--recipient <file>', 'certificate to encrypt to; repeatable', repeated)
-    .addOption(new Option('--cipher <name>', 'content cipher').choices(ciphers.map(({ name }) => name)))
+    .addOption(
+      new Option(
+        '--cipher <name>',
+        'content cipher (default: AES-256-GCM where all recipients are known to read it, else AES-256-CBC)',
+      ).choices(ciphers.map(({ name }) => name)),
+    )
     .addOption(new Option('--digest <name>', 'digest of the signature').choices(digests))
     .option('--pss', 'RSA-PSS instead of PKCS#1 v1.5')
-    .option('--oaep', 'RSA-OAEP instead of PKCS#1 v1.5 for RSA recipients')
+    .option('--oaep', 'RSA-OAEP for all RSA recipients (default: for those who are known to read it, else PKCS#1 v1.5)')
     .option('--opaque', 'signed content inside the CMS object instead of beside it')
     .option('--json', 'print one JSON value')
     .addHelpText(

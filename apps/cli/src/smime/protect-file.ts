@@ -89,10 +89,10 @@ function signOptions(
 }
 
 /** The first certificate of each file; issuers that stand behind it read no mail. */
-function encryptOptions({ recipient = [], cipher, oaep = false }: ProtectFlags): EncryptOptions | undefined {
+function encryptOptions({ recipient = [], cipher, oaep }: ProtectFlags): EncryptOptions | undefined {
   const recipients = recipient.flatMap((file) => readCertificates(file).slice(0, 1));
   if (recipients.length === 0) return undefined;
-  return { recipients, oaep, ...(cipher === undefined ? {} : { cipher }) };
+  return { recipients, ...(oaep === undefined ? {} : { oaep }), ...(cipher === undefined ? {} : { cipher }) };
 }
 
 /** Mail on the wire has CRLF; a file that was never sent has the line ends of its system. */

@@ -3,7 +3,7 @@
 
 import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { ServiceRole } from '@sealpost/core';
+import { type ServiceRole, TICKET_PURPOSE } from '@sealpost/core';
 import { type PersonRole, personRoles } from '@sealpost/service';
 import type { Certificate } from '@sealpost/smime';
 import {
@@ -78,7 +78,7 @@ export function issueTicketCertificate(
       subject: { commonName: `${role} tickets` },
       uris: [`sealpost://ticket/${role}/${instance}`],
       publicKey: key,
-      profile: 'ticket',
+      profile: { purpose: TICKET_PURPOSE },
     },
     ticketLifeMs,
   );

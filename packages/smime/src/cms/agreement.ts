@@ -6,7 +6,7 @@ import type { Certificate } from '../pki/certificate.ts';
 import { context, enter, readDer, TAG } from '../pki/der.ts';
 import { algorithmIdentifier, bitString, explicit, integer, octetString, sequence, tlv } from '../pki/der-write.ts';
 import { AGREEMENT_OID, agreementOf, WRAPS, type WrapAlgorithm, wrapOf } from './algorithms.ts';
-import { toDefinite } from './ber.ts';
+import { type BerNode, toDefinite } from './ber.ts';
 import { type CertificateId, writeIssuerSerial } from './identifier.ts';
 import { agreedKek, keyInfoSpellings, unwrapKey, wrapKey } from './key-wrap.ts';
 import type { KeyAgreement } from './recipient-info.ts';
@@ -50,22 +50,26 @@ export function unwrapAgreed(
 }
 
 /** The originator's point is read on the recipient's own curve, whatever the message claims (invalid-curve attack). */
-export function originatorOf(spki: Buffer, info: KeyAgreement): KeyObject | undefined {
+export function originatorOf(spki: Buffer, info: Pick<KeyAgreement, 'originator'>): KeyObject | undefined {
   if (info.originator === undefined) return undefined;
   try {
     const { algorithm, publicKey } = info.originator;
     const own = enter(readDer(spki, TAG.sequence)).next(TAG.sequence);
     if (readAlgorithm(own).oid !== algorithm.oid) return undefined;
-    const named = algorithm.parameters;
-    const ownCurve = readAlgorithm(own).parameters;
-    if (named?.tag === TAG.oid && ownCurve !== undefined && !toDefinite(named).equals(ownCurve.bytes)) return undefined;
+    if (!allows(algorithm.parameters, readAlgorithm(own).parameters)) return undefined;
     return createPublicKey({ key: sequence(own.bytes, bitString(publicKey)), format: 'der', type: 'spki' });
   } catch {
     return undefined;
   }
 }
 
-function sharedSecret(privateKey: KeyObject, publicKey: KeyObject): Buffer | undefined {
+/** Absent, NULL, or the recipient's curve by its name: a curve that is spelled out is somebody's own (RFC 5480 §2.1.1). */
+function allows(parameters: BerNode | undefined, ownCurve: BerNode | undefined): boolean {
+  if (parameters === undefined || parameters.tag === TAG.null) return true;
+  return ownCurve !== undefined && toDefinite(parameters).equals(ownCurve.bytes);
+}
+
+export function sharedSecret(privateKey: KeyObject, publicKey: KeyObject): Buffer | undefined {
   try {
     return diffieHellman({ privateKey, publicKey });
   } catch {

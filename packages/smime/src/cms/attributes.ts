@@ -14,9 +14,9 @@ import {
   time,
   tlv,
 } from '../pki/der-write.ts';
-import { CIPHERS, cipherOf, DIGESTS, type DigestName, digestOf } from './algorithms.ts';
-import { type BerNode, berChildren, enterBer, stringOctets } from './ber.ts';
-import { MAX_ATTRIBUTES } from './limits.ts';
+import { DIGESTS, type DigestName, digestOf } from './algorithms.ts';
+import { type BerNode, enterBer, stringOctets } from './ber.ts';
+import { CAPABILITIES, readCapabilities } from './capabilities.ts';
 import { ATTRIBUTE } from './oids.ts';
 import { type SignatureAlgorithm, sameAlgorithm, writeSignatureAlgorithm } from './signature.ts';
 import { type Attribute, readAlgorithm, type SignerInfo } from './signed-data.ts';
@@ -26,7 +26,7 @@ type SignerAlgorithms = Pick<SignerInfo, 'digestAlgorithm' | 'signatureAlgorithm
 export interface SignedFacts {
   readonly messageDigest: Buffer;
   readonly signingTime: Date | undefined;
-  /** Content ciphers that the signer says it can read, best first, by the engine's names; others are left out. */
+  /** What the signer says it can read, see readCapabilities. */
   readonly capabilities: readonly string[];
 }
 
@@ -81,17 +81,6 @@ function protectionHolds(signer: SignerAlgorithms, attributes: readonly Attribut
   return signature !== undefined && sameAlgorithm(readAlgorithm(signature), signer.signatureAlgorithm);
 }
 
-/** SMIMECapabilities (RFC 8551 §2.5.2). A hint of the sender: unreadable ones are no capabilities. */
-function readCapabilities(node: BerNode | undefined): readonly string[] {
-  if (node === undefined) return [];
-  try {
-    const entries = berChildren(node, MAX_ATTRIBUTES).map((entry) => cipherOf(readAlgorithm(entry).oid)?.name);
-    return entries.filter((name) => name !== undefined);
-  } catch {
-    return [];
-  }
-}
-
 /**
  * Whether ESSCertID or ESSCertIDv2 (RFC 2634 §5.4, RFC 5035 §4), when present, name this certificate: otherwise
  * somebody exchanged it for another one with the same key.
@@ -116,13 +105,6 @@ function firstCertId(node: BerNode, certificate: Certificate, sha1: boolean): bo
   const expected = createHash(name, options).update(certificate.der).digest();
   return stringOctets(first.octetString()).equals(expected);
 }
-
-/** Ciphers we read, best first (RFC 8551 §2.5.2). */
-const CAPABILITIES = sequence(
-  ...(['aes-256-gcm', 'aes-128-gcm', 'chacha20-poly1305', 'aes-256-cbc', 'aes-192-cbc', 'aes-128-cbc'] as const).map(
-    (name) => algorithmIdentifier(CIPHERS[name].oid),
-  ),
-);
 
 export interface AttributeValues {
   readonly contentType: string;

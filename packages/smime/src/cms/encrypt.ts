@@ -17,8 +17,8 @@ export interface EncryptRequest {
   readonly content: readonly Buffer[];
   readonly recipients: readonly Certificate[];
   readonly cipher: CipherName;
-  /** OAEP with this digest for RSA recipients, instead of v1.5. */
-  readonly oaep?: DigestName;
+  /** The digest for OAEP to an RSA recipient, undefined for v1.5. */
+  readonly oaep: (recipient: Certificate) => DigestName | undefined;
 }
 
 export interface Encryption {
@@ -76,11 +76,11 @@ function version(infos: readonly Buffer[], authenticated: boolean): number {
   return infos.some((info) => info[0] === context(4, true)) ? 3 : 2;
 }
 
-function recipientInfo(certificate: Certificate, contentKey: Buffer, oaep: DigestName | undefined): Buffer {
+function recipientInfo(certificate: Certificate, contentKey: Buffer, oaep: EncryptRequest['oaep']): Buffer {
   const key = certificate.publicKey;
   if (certificate.keyAlgorithm === 'ml-kem') return writeEncapsulation(certificate, contentKey);
   if (key.asymmetricKeyType !== 'rsa') return writeAgreement(certificate, contentKey);
-  const digest = certificate.keyAlgorithm === 'rsa-oaep' ? (oaep ?? 'sha256') : oaep;
+  const digest = oaep(certificate) ?? (certificate.keyAlgorithm === 'rsa-oaep' ? 'sha256' : undefined);
   const { algorithm, encryptedKey } =
     digest === undefined ? encryptPkcs1(key, contentKey) : encryptOaep(key, contentKey, digest);
   return sequence(integer(0), writeIssuerSerial(certificate), algorithm, octetString(encryptedKey));

@@ -29,7 +29,7 @@ export interface CheckedSigner {
   readonly digest?: DigestName;
   readonly scheme?: SignatureScheme;
   readonly signingTime?: Date;
-  /** Content ciphers that the signer says it can read. */
+  /** Content ciphers, and `rsa-oaep-DIGEST`, that the signer says it can read, best first. */
   readonly capabilities: readonly string[];
   /** The signature is over other line ends than the canonical ones. */
   readonly overLineFeeds: boolean;

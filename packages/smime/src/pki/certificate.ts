@@ -27,10 +27,12 @@ import { EXTENSION } from './oids.ts';
 /** Above the largest honest certificate: SLH-DSA-256f signatures are 49,856 bytes. */
 export const MAX_CERTIFICATE_BYTES = 128 * 1024;
 
-/** Parsed certificates kept, the oldest use goes first; with the size limit at most 32 MiB of DER, whatever mail brings. */
-const CACHE_SIZE = 2048;
-/** Ordinary certificates are 1 to 2 KiB, with ML-DSA 8 KiB. */
-const MAX_CACHED_BYTES = 16 * 1024;
+/** Parsed certificates kept; the oldest use goes first. */
+const MAX_CACHED = 2048;
+/** Octets of DER kept: room for the full count of ordinary ones. Parsed, the worst takes ten times its size (measured). */
+const MAX_CACHED_BYTES = 8 * 1024 * 1024;
+/** One above this is not kept. Ordinary certificates are 1 to 2 KiB, with ML-DSA 8 KiB. */
+const MAX_CACHED_CERTIFICATE_BYTES = 16 * 1024;
 
 /** Extensions in one certificate or CRL at most. */
 const MAX_EXTENSIONS = 128;
@@ -265,6 +267,27 @@ function readBasicConstraints(node: DerNode): { isCa: boolean; pathLength: numbe
 const TAIL = 24;
 
 const cache = new Map<string, Certificate>();
+let cachedBytes = 0;
+
+/** Count and octets of what is kept, whatever mail brings. */
+export function cacheSize(): { readonly certificates: number; readonly bytes: number } {
+  return { certificates: cache.size, bytes: cachedBytes };
+}
+
+function remember(place: string, certificate: Certificate): void {
+  forget(place);
+  cache.set(place, certificate);
+  cachedBytes += certificate.der.length;
+  for (const oldest of cache.keys()) {
+    if (cache.size <= MAX_CACHED && cachedBytes <= MAX_CACHED_BYTES) return;
+    forget(oldest);
+  }
+}
+
+function forget(place: string): void {
+  cachedBytes -= cache.get(place)?.der.length ?? 0;
+  cache.delete(place);
+}
 
 /** A certificate from exactly its DER. Throws SmimeError `malformed-certificate` or `limit-exceeded`. */
 export function certificateFromDer(der: Uint8Array): Certificate {
@@ -281,8 +304,7 @@ export function certificateFromDer(der: Uint8Array): Certificate {
   const own = Buffer.allocUnsafeSlow(der.length);
   own.set(der);
   const certificate = parse(own, hash('sha256', own));
-  if (der.length <= MAX_CACHED_BYTES) cache.set(place, certificate);
-  if (cache.size > CACHE_SIZE) cache.delete(cache.keys().next().value ?? '');
+  if (der.length <= MAX_CACHED_CERTIFICATE_BYTES) remember(place, certificate);
   return certificate;
 }
 

@@ -12,7 +12,7 @@ export {
 export { type Crl, parseCrls } from './crl.ts';
 export { decodeArmour, parseCertificate, parseCertificates } from './encoded.ts';
 export type { GeneralName } from './general-name.ts';
-export { type CertificateProfile, type IssueRequest, issueCertificate, TICKET_SIGNING } from './issue.ts';
+export { type CertificateProfile, type IssueRequest, issueCertificate } from './issue.ts';
 export type { KeyAlgorithm, KeyType } from './key-algorithm.ts';
 export { type LintWarning, lintCertificate } from './lint.ts';
 export { type OcspResponse, parseOcspResponse } from './ocsp.ts';

@@ -25,26 +25,18 @@ import {
 import { SMTP_UTF8_MAILBOX } from './general-name.ts';
 import { EXTENSION, PURPOSE } from './oids.ts';
 
-export type CertificateProfile =
-  | 'smime'
-  | 'smime-sign'
-  | 'smime-encrypt'
-  | 'ca'
-  | 'tls-client'
-  | 'tls-server'
-  | 'ticket';
+type NamedProfile = 'smime' | 'smime-sign' | 'smime-encrypt' | 'ca' | 'tls-client' | 'tls-server';
 
-/** Purpose of the keys that sign a stage's tickets: private, so that such a certificate is good for nothing else. */
-export const TICKET_SIGNING = '2.25.762885091463435639846828572479249219';
+/** By name, or a key that signs for a purpose of the caller's own (an OID) and is good for nothing else. */
+export type CertificateProfile = NamedProfile | { readonly purpose: string };
 
-const PURPOSES: Readonly<Record<CertificateProfile, string | undefined>> = {
+const PURPOSES: Readonly<Record<NamedProfile, string | undefined>> = {
   smime: PURPOSE.emailProtection,
   'smime-sign': PURPOSE.emailProtection,
   'smime-encrypt': PURPOSE.emailProtection,
   ca: undefined,
   'tls-client': PURPOSE.clientAuth,
   'tls-server': PURPOSE.serverAuth,
-  ticket: TICKET_SIGNING,
 };
 
 /** The subject of another certificate as it stands there: its holder gets a successor. */
@@ -155,7 +147,7 @@ function extensions(request: IssueRequest, spki: Buffer): Buffer[] {
   const usages = keyUsages(profile, request.publicKey.asymmetricKeyType ?? '');
   const bits = usages.map((usage) => KEY_USAGES.indexOf(usage));
   list.push(extension(EXTENSION.keyUsage, namedBits(bits), true));
-  const purpose = PURPOSES[profile];
+  const purpose = typeof profile === 'string' ? PURPOSES[profile] : profile.purpose;
   if (purpose !== undefined) list.push(extension(EXTENSION.extendedKeyUsage, sequence(oid(purpose))));
   const names = alternativeNames(request);
   if (names.length > 0) list.push(extension(EXTENSION.subjectAltName, sequence(...names)));
@@ -175,7 +167,7 @@ function keyIdentifier(spki: Buffer): Buffer {
 
 function keyUsages(profile: CertificateProfile, keyType: string): KeyUsage[] {
   if (profile === 'ca') return ['keyCertSign', 'cRLSign'];
-  if (profile === 'tls-client' || profile === 'tls-server' || profile === 'ticket') return ['digitalSignature'];
+  if (typeof profile !== 'string' || profile.startsWith('tls-')) return ['digitalSignature'];
   const agrees = keyType === 'ec' || keyType === 'x25519' || keyType === 'x448';
   const encapsulates = keyType === 'rsa' || keyType.startsWith('ml-kem');
   const encrypts: KeyUsage[] = agrees ? ['keyAgreement'] : encapsulates ? ['keyEncipherment'] : [];
