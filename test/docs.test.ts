@@ -5,6 +5,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { metrics } from '@sealpost/service';
+import { deploymentCopies } from '../scripts/deployment-copies.ts';
 import { renderErrors } from '../scripts/error-table.ts';
 import { renderMetrics } from '../scripts/metric-table.ts';
 import { withPermissions } from '../scripts/permission-table.ts';
@@ -35,6 +36,11 @@ test('every metric of the table is recorded somewhere', () => {
     .join('\n');
   const idle = Object.keys(metrics).filter((name) => !code.includes(`'${name}'`));
   assert.deepEqual(idle, []);
+});
+
+test('files of infra/ that are made from others are what those say (npm run docs writes them)', () => {
+  for (const [file, text] of Object.entries(deploymentCopies()))
+    assert.equal(readFileSync(join(import.meta.dirname, '../infra', file), 'utf8'), text, file);
 });
 
 test('docs/threat-model.md names tests that exist', () => {

@@ -1,6 +1,7 @@
 // What the service does with keys by itself, once an hour: rotates what is due, ends what was replaced, destroys what waited long
 // enough. And it remembers when the next rotation of each use is due, for the metric.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KeyUse, Log, TenantId } from '@sealpost/core';
 import type { OpenStore } from '../open-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
@@ -21,26 +22,28 @@ export interface Due {
 /** One round. Each change has its record in the outbox; the caller flushes it. Goes on with the others when a key fails. */
 export async function tendKeys(store: OpenStore, tenants: readonly TenantId[], log: Log): Promise<Due[]> {
   let left = maxRotations;
+  const dues: Due[] = [];
   for (const tenant of tenants) {
+    const earliest = new Map<KeyUse, Date>();
     const groups = Map.groupBy(store.keys.ofTenant(tenant), ({ name }) => `${name.identity} ${name.use}`);
     for (const keys of groups.values()) {
+      // Others are served between two of them.
+      await nextTurn();
       try {
-        if (await tendVersions(keys, store, log, left > 0)) left--;
+        endVersions(keys, store, log);
+        if (await replaceDue(keys, store, log, left > 0)) left--;
       } catch (error) {
         log.event('key.not-tended', { tenant, ...(error instanceof Error ? { error } : {}) });
       }
+      note(keys, store, earliest);
     }
+    for (const [use, at] of earliest) dues.push({ tenant, use, at });
   }
-  return tenants.flatMap((tenant) => duesOf(tenant, store));
+  return dues;
 }
 
-/** One identity's versions of one use. True when a successor was made. */
-async function tendVersions(
-  keys: readonly StoredKey[],
-  store: OpenStore,
-  log: Log,
-  mayRotate: boolean,
-): Promise<boolean> {
+/** Destroys what waited long enough, and ends what was replaced for the time of the overlap. */
+function endVersions(keys: readonly StoredKey[], store: OpenStore, log: Log): void {
   const now = store.now();
   for (const key of keys) {
     if (key.state !== 'destroy-pending' || !key.destroyAt || key.destroyAt > now) continue;
@@ -48,46 +51,49 @@ async function tendVersions(
     store.records.scrub();
     log.event('key.destroyed', factsOf(key, store));
   }
-  const [current, ...before] = keys
-    .filter(({ state }) => state === 'active')
-    .sort((a, b) => b.name.version - a.name.version);
-  if (!current || current.name.use === 'ca') return false;
+  const [current, ...before] = newestFirst(keys);
+  if (!current || current.name.use === 'ca' || current.since.getTime() + overlapMs > now.getTime()) return;
   for (const key of before) {
-    if (current.since.getTime() + overlapMs > now.getTime()) continue;
     moveKey(key, 'deactivate', store, self);
     log.event('key.moved', { ...factsOf(key, store), reason: 'replaced' });
   }
-  const due = dueOf(current, store);
-  if (mayRotate && due && due <= now && store.keys.get(current.keyId)?.state === 'active') {
-    const isCurrent = store.keys.current(current.name.tenant, current.name.identity, current.name.use);
-    // One certificate for both uses was renewed with the other key.
-    if (isCurrent?.keyId !== current.keyId) return false;
-    for (const made of await rotateKey(current, store, self)) {
-      log.event(made.state === 'active' ? 'key.rotated' : 'key.certificate-wanted', factsOf(made, store));
-    }
-    return true;
-  }
-  return false;
 }
 
-function duesOf(tenant: TenantId, store: OpenStore): Due[] {
-  const earliest = new Map<KeyUse, Date>();
-  const groups = Map.groupBy(store.keys.ofTenant(tenant), ({ name }) => `${name.identity} ${name.use}`);
-  for (const keys of groups.values()) {
-    const [current] = keys.filter(({ state }) => state === 'active').sort((a, b) => b.name.version - a.name.version);
-    const at = current && dueOf(current, store);
-    if (!at) continue;
-    const known = earliest.get(current.name.use);
-    if (!known || at < known) earliest.set(current.name.use, at);
+/** True when a successor was made; one that waits for its certificate is asked for again. */
+async function replaceDue(keys: readonly StoredKey[], store: OpenStore, log: Log, mayMake: boolean): Promise<boolean> {
+  const [{ name } = {}] = keys;
+  // As it stands now: one certificate for both uses may have been renewed with the other key.
+  const current = name && store.keys.current(name.tenant, name.identity, name.use);
+  const due = current && dueOf(current, store);
+  const now = store.now();
+  if (!mayMake || !due || due > now) return false;
+  const made = await rotateKey(current, store, self);
+  for (const key of made) {
+    log.event(key.state === 'active' ? 'key.rotated' : 'key.certificate-wanted', factsOf(key, store));
   }
-  return [...earliest].map(([use, at]) => ({ tenant, use, at }));
+  return made.some(({ createdAt }) => createdAt >= now);
 }
 
-export function dueOf({ keyId, name, createdAt, ...rest }: StoredKey, store: OpenStore): Date | undefined {
+function note([any]: readonly StoredKey[], store: OpenStore, earliest: Map<KeyUse, Date>): void {
+  if (!any) return;
+  const { tenant, identity, use } = any.name;
+  const current = store.keys.current(tenant, identity, use);
+  const at = current && dueOf(current, store);
+  const known = earliest.get(use);
+  if (at && (!known || at < known)) earliest.set(use, at);
+}
+
+function newestFirst(keys: readonly StoredKey[]): StoredKey[] {
+  return keys.filter(({ state }) => state === 'active').sort((a, b) => b.name.version - a.name.version);
+}
+
+/** When the successor of a version in use is due. */
+export function dueOf(key: StoredKey, store: OpenStore): Date | undefined {
+  const { keyId, name, createdAt, token } = key;
   // People make the successor of a key in a token.
-  if (rest.token) return undefined;
-  const certificate = certificateOf({ keyId, name, createdAt, ...rest }, store)?.certificate;
-  return nextRotation({ keyId, use: name.use, createdAt }, store.policy().rotation, certificate?.notAfter);
+  if (token) return undefined;
+  const certificateEnds = certificateOf(key, store)?.certificate.notAfter;
+  return nextRotation({ keyId, use: name.use, createdAt }, store.policy().rotation, certificateEnds);
 }
 
 function factsOf({ keyId, name }: StoredKey, store: OpenStore) {
