@@ -202,6 +202,7 @@ test('who is shut out is shut out at once, on a connection that is open too, and
   });
   await approve('hugo', id);
   await as('alice').call('act-execute', { id });
+  await assert.rejects(as('alice').call('act-execute', { id }), isFault('request-over'));
   await assert.rejects(as('dora').call('status', {}), isFault('person-unknown'));
   await assert.rejects(as('dora').call('act-list', {}), isFault('person-unknown'));
   await assert.rejects(as('alice').call('act-execute', { id: change.id }), isFault('approvals-missing'));

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '@sealpost/testkit';
 import { openDatabase } from '../src/store/database.ts';
@@ -110,3 +112,26 @@ for (const [form, withRows] of Object.entries(forms)) {
     assert.deepEqual(rows.keks(), [kek(2)]);
   });
 }
+
+test('SQLite: what was removed or replaced is in no file of the store any more once that is asked for', async () => {
+  await using directory = await temporaryDirectory();
+  const database = openDatabase(directory.path, true);
+  const rows = sqliteRows(database);
+  const secrets = ['removed', 'replaced', 'swapped'].map((name) =>
+    `${name}-${randomBytes(8).toString('hex')}`.repeat(200),
+  );
+  const [removed = '', replaced = '', swapped = ''] = secrets;
+  rows.insert(row('1', removed));
+  rows.insert(row('2', replaced));
+  rows.insert(row('3', swapped));
+  rows.scrub();
+  const holds = (secret: string): boolean =>
+    readdirSync(directory.path).some((file) => readFileSync(join(directory.path, file)).includes(secret.slice(0, 25)));
+  assert.deepEqual(secrets.map(holds), [true, true, true]);
+  rows.remove({ kind: 'key', id: hash('1') });
+  rows.replace(row('2', 'two'));
+  rows.swap(row('3', 'three'), Buffer.from(swapped));
+  rows.scrub();
+  assert.deepEqual(secrets.map(holds), [false, false, false]);
+  database.close();
+});

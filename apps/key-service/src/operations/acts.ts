@@ -48,7 +48,7 @@ export const actApprove: Operation<'act-approve'> = {
     const { store, caller, now } = call;
     const person = knownPerson(caller, store);
     const request = store.requests.get(id);
-    if (request.state !== 'pending' || isExpired(request, now)) throw new KeyFault('request-over');
+    assertOpen(request, now);
     if (request.asked.requester.name === person.name) throw new KeyFault('approval-own');
     if (!isApprover(person.role, request, store)) throw new KeyFault('approval-role');
     const { canonical, hash: own } = canonicalOf(request);
@@ -93,11 +93,13 @@ export const actExecute: Operation<'act-execute'> = {
     const act = existing(name);
     assertMayRequest(act, caller, store);
     const params = parsed(act, request.asked.params);
+    assertOpen(request, now);
+    // Again: what could be done when it was requested may be impossible now. Nothing else runs between this and the change.
+    act.check?.(params, call);
     store.requests.change(id, now, (pending) => {
       if (approvedBy(pending, store).length < store.policy().approvals(name).needed) {
         throw new KeyFault('approvals-missing');
       }
-      act.check?.(params, call);
       return { state: 'executed' };
     });
     let outcome = 'failed';
@@ -110,6 +112,10 @@ export const actExecute: Operation<'act-execute'> = {
     }
   },
 };
+
+function assertOpen(request: ActRequest, now: Date): void {
+  if (request.state !== 'pending' || isExpired(request, now)) throw new KeyFault('request-over');
+}
 
 /** Approvals that count now: signed by people whom the store still knows, with the role that the policy names now. */
 function approvedBy(request: ActRequest, store: OpenStore): readonly Signatory[] {
