@@ -16,8 +16,9 @@ const peers: Readonly<Record<string, readonly string[]>> = {
   prometheus: ['/usr/bin/promtool', '/usr/local/bin/promtool'],
 };
 
-/** A Java compiler is large, so only the suite that cannot do without it asks for one. */
+/** What one suite alone needs; a Java compiler is large. */
 const peersOfSuite: Readonly<Record<string, typeof peers>> = {
+  fault: { strace: ['/usr/bin/strace'] },
   interop: { 'libbcmail-java': ['/usr/share/java/bcmail.jar'], 'default-jdk-headless': ['/usr/bin/javac'] },
 };
 

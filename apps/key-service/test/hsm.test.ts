@@ -32,7 +32,7 @@ const spki = (der: Buffer | undefined): KeyObject =>
 const hashes: readonly HsmHash[] = ['sha1', 'sha256', 'sha384', 'sha512'];
 const message = Buffer.from('the whole signed attributes');
 
-suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM is not installed' }, () => {
+suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM or its binding is not installed' }, () => {
   let directory: TemporaryDirectory;
   let token: SoftHsm;
   let hsm: Hsm;

@@ -176,7 +176,7 @@ test('slots are added, replaced and removed, and the last one stays', async () =
   database.close();
 });
 
-suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM is not installed' }, () => {
+suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM or its binding is not installed' }, () => {
   test('a token opens with an AES or an RSA key, and another key under that label does not', async () => {
     await using directory = await temporaryDirectory();
     const token = makeSoftHsm(directory.path);

@@ -47,7 +47,7 @@ function issue(address: string, publicKey: KeyObject, profile: 'smime' | 'smime-
 const pem = ({ der }: Certificate): string =>
   `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
 
-suite('keys in a token', { skip: softHsmModule === undefined && 'SoftHSM is not installed' }, () => {
+suite('keys in a token', { skip: softHsmModule === undefined && 'SoftHSM or its binding is not installed' }, () => {
   let directory: TemporaryDirectory;
   let token: SoftHsm;
   let service: RunningKeyService;

@@ -207,7 +207,7 @@ test('init hands shares out, each to its own, and they open the store for it aga
   assert.match(init('--slot', 'passphrase').stderr, /made already/);
 });
 
-suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM is not installed' }, () => {
+suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM or its binding is not installed' }, () => {
   test('a token opens the store at each start; without it people do', async () => {
     await using place = await temporaryDirectory();
     const token = makeSoftHsm(place.path);

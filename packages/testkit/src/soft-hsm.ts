@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 const modules = [
@@ -11,8 +12,18 @@ const modules = [
   '/opt/homebrew/lib/softhsm/libsofthsm2.so',
 ];
 
-/** Path of SoftHSM's module, or undefined where it is not installed: tests that need it skip. */
-export const softHsmModule = modules.find((file) => existsSync(file));
+/** Path of SoftHSM's module, or undefined where it or its binding is not installed: tests that need it skip. */
+export const softHsmModule = hasBinding() ? modules.find((file) => existsSync(file)) : undefined;
+
+/** An optional dependency: it is compiled when it is installed, which not every machine can. */
+function hasBinding(): boolean {
+  try {
+    createRequire(import.meta.url).resolve('pkcs11js');
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export interface SoftHsm {
   /** As `keyServer.pkcs11` takes it. */
