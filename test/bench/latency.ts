@@ -60,8 +60,8 @@ async function measure(
     runLoad(gateway, { rate, seconds, sizes, arrivals }, { direction, connections });
   await run(60, warmUpMessages / 60, 'even');
   const flood = await run(floodRate * Math.min(1, 100_000 / bytes), capacitySeconds, 'even');
-  // From the first message due to the last one out.
-  const capacity = flood.delivered.count / ((flood.seconds * 1000 + tail(flood)) / 1000);
+  // From the first message due to the last one out: what waited longest was due last.
+  const capacity = flood.delivered.count / (flood.seconds + flood.delivered.max / 1000);
   const measured: Row[] = [];
   for (const share of values.shares.map(Number)) {
     const result = await run(capacity * share, Number(values.seconds), 'poisson');
@@ -78,11 +78,6 @@ async function measure(
     say(text(measured.at(-1)));
   }
   return measured;
-}
-
-/** The last message was due at the end of the schedule; what it took longer is the rest of the work. */
-function tail({ delivered }: LoadResult): number {
-  return delivered.max;
 }
 
 function predict({ rate, cpuMsPerMessage: cpu }: LoadResult, workers: number): Forecast {

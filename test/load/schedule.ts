@@ -1,6 +1,8 @@
 // When each message of a load is due and how large it is, decided before anything is sent: an open loop. What a slow system does to
 // the messages behind is then part of their latency, and is not hidden by a sender that waits for it (coordinated omission).
 
+import { toBytes } from '../../apps/cli/src/plan/quantities.ts';
+
 /** A share of the messages, 0 to 1, that have this size. */
 export interface SizeShare {
   readonly bytes: number;
@@ -33,14 +35,22 @@ export function schedule({ rate, seconds, sizes, arrivals }: Load, random: () =>
 
 /** `77KB`, or `4KB=0.7,77KB=0.25,500KB=0.05`; units of 1,000 bytes. Undefined for anything else. */
 export function parseSizes(text: string): SizeShare[] | undefined {
-  const units: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6 };
   const parts = text.split(',').map((part) => {
-    const [, digits, unit = '', share = '1'] = /^(\d+(?:\.\d+)?)(B|KB|MB)(?:=(\d*\.?\d+))?$/.exec(part) ?? [];
-    return { bytes: Math.round(Number(digits) * (units[unit] ?? Number.NaN)), share: Number(share) };
+    const [, size = '', share = '1'] = /^([^=]+)(?:=(\d*\.?\d+))?$/.exec(part) ?? [];
+    return { bytes: bytesOf(size), share: Number(share) };
   });
   const sum = parts.reduce((total, { share }) => total + share, 0);
   const isGood = parts.every(({ bytes, share }) => bytes > 0 && share > 0) && Math.abs(sum - 1) < 0.001;
   return isGood ? parts : undefined;
+}
+
+/** NaN for what is no size. */
+function bytesOf(text: string): number {
+  try {
+    return Math.round(toBytes(text));
+  } catch {
+    return Number.NaN;
+  }
 }
 
 function pick(sizes: readonly SizeShare[], at: number): number {

@@ -6,6 +6,7 @@ import {
   type RunningService,
   type ServiceContext,
   showStages,
+  stageMeters,
   ticketLifeMs,
 } from '@sealpost/service';
 import { cryptoHandler } from './pipeline.ts';
@@ -49,12 +50,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     blobs,
     clock,
     log,
-    onTry({ waitedMs, tookMs }) {
-      if (waitedMs !== undefined)
-        telemetry.observe('sealpost_queue_wait_seconds', waitedMs / 1000, { stage: 'crypto' });
-      telemetry.observe('sealpost_job_seconds', tookMs / 1000, { stage: 'crypto' });
-    },
-    onQuarantine: (code) => telemetry.count('sealpost_messages_quarantined_total', { stage: 'crypto', code }),
+    ...stageMeters(telemetry, 'crypto'),
   });
 
   showStages(telemetry, clock, stage, next);

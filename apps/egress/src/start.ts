@@ -10,6 +10,7 @@ import {
   readSecret,
   type ServiceContext,
   showStages,
+  stageMeters,
   ticketLifeMs,
 } from '@sealpost/service';
 import { connect, type Peer } from './connection.ts';
@@ -58,12 +59,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     blobs,
     clock,
     log,
-    onTry({ waitedMs, tookMs }) {
-      if (waitedMs !== undefined)
-        telemetry.observe('sealpost_queue_wait_seconds', waitedMs / 1000, { stage: 'delivery' });
-      telemetry.observe('sealpost_job_seconds', tookMs / 1000, { stage: 'delivery' });
-    },
-    onQuarantine: (code) => telemetry.count('sealpost_messages_quarantined_total', { stage: 'delivery', code }),
+    ...stageMeters(telemetry, 'delivery'),
   });
 
   // From 0, so that the first bounces of a route are an increase, as Prometheus sees it.

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type KeyId, type KeyUse, tenantId } from '@sealpost/core';
-import { decryptionPartner, type SigningAlgorithm } from '@sealpost/service';
+import { decryptionPartner, type SigningAlgorithm, signingAlgorithms } from '@sealpost/service';
 import { certificateFromDer, type KeyPort, localKeys, open, protect } from '@sealpost/smime';
 import { addIdentity, tenantAuthority } from '../src/authority/tenant-authority.ts';
 import { moveKey, self } from '../src/lifecycle/move-key.ts';
@@ -81,17 +81,8 @@ async function opens(store: OpenStore, message: Buffer): Promise<boolean> {
   return opened.kind === 'opened' && opened.message.includes('Words of alice');
 }
 
-const algorithms: readonly SigningAlgorithm[] = [
-  'rsa-2048',
-  'rsa-3072',
-  'p-256',
-  'p-384',
-  'p-521',
-  'ed25519',
-  'ml-dsa-44',
-  'ml-dsa-65',
-  'ml-dsa-87',
-];
+/** Making RSA-4096 keys takes seconds each, and nothing is different with them. */
+const algorithms = signingAlgorithms.filter((each) => each !== 'rsa-4096');
 for (const algorithm of algorithms) {
   test(`${algorithm}: a message is signed and opened, before and after a rotation`, async () => {
     await using opened = await openedStore();

@@ -102,6 +102,7 @@ export type {
 } from './telemetry/metrics.ts';
 export { metrics } from './telemetry/metrics.ts';
 export { showStages } from './telemetry/show-stages.ts';
+export { stageMeters } from './telemetry/stage-meters.ts';
 export { startTelemetry } from './telemetry/start-telemetry.ts';
 export type { RunningTelemetry, SpanOptions, Telemetry } from './telemetry/telemetry.ts';
 export { leastTlsVersion, readAuthorities, readIdentity, readSecret, type TlsFiles, type TlsIdentity } from './tls.ts';

@@ -104,47 +104,32 @@ export async function findExposure(file: string, worker: string, from: Date, to:
   return { exposures: [...byKey.values()], log };
 }
 
+/** Fields that an act has from its records as they stand there. */
+const copied = [
+  'at',
+  'operation',
+  'request',
+  'instance',
+  'tenant',
+  'key',
+  'address',
+  'message',
+  'lease',
+  'until',
+  'slot',
+  'count',
+  'state',
+  'was',
+] as const;
+
 function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {
-  const {
-    at,
-    operation,
-    request,
-    actor,
-    instance,
-    tenant,
-    key,
-    address,
-    message,
-    lease,
-    until,
-    slot,
-    count,
-    state,
-    was,
-    result,
-  } = record;
-  const act = {
-    at,
-    operation,
-    request,
-    role: actor.role,
-    name: actor.name,
-    client: actor.certificate,
-    instance,
-    tenant,
-    key,
-    address,
-    message,
-    lease,
-    until,
-    slot,
-    count,
-    state,
-    was,
-    result: result ?? 'unfinished',
-  };
+  const { role, name, certificate } = record.actor;
+  const fields = [
+    ...copied.map((field) => [field, record[field]] as const),
+    ...Object.entries({ role, name, client: certificate, result: record.result ?? 'unfinished' }),
+  ];
   // An outcome that leaves something out must not wipe what the intent said.
-  return Object.fromEntries(Object.entries(act).filter(([, value]) => value !== undefined)) as unknown as Act;
+  return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as unknown as Act;
 }
 
 function matches(act: Act, { from, to, address, key, tenant, message, operation, worker }: ActFilter): boolean {
