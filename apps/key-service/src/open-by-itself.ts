@@ -27,5 +27,5 @@ export async function openBy(keeper: Keeper, slot: AutomaticSlot): Promise<void>
   }
   const { bytes, development } = readSlotFile(slot.file);
   await keeper.unseal('file', bytes).finally(() => bytes.fill(0));
-  if (development) keeper.markDevelopment();
+  if (development) await keeper.markDevelopment();
 }

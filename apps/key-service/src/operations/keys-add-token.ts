@@ -6,7 +6,7 @@ import { KeyFault } from '@sealpost/service';
 import { type Certificate, parseCertificates } from '@sealpost/smime';
 import type { Hsm, HsmKey, HsmKeyName } from '../hsm/hsm.ts';
 import type { OpenStore } from '../open-store.ts';
-import { identityOf, tenantOf } from './identities.ts';
+import { identitiesNamed, tenantOf } from './identities.ts';
 import { addressesOf, chainOf, usesOf } from './import.ts';
 import type { Operation } from './operation.ts';
 
@@ -30,14 +30,10 @@ export const keysAddToken: Operation<'keys-add-token'> = {
       certificate: leaf.fingerprint,
       count: entries.length,
     });
-    store.records.transaction(() => {
-      for (const entry of entries) add({ ...entry, token, leaf, chain: chainOf(leaf, certificates) }, store);
+    await store.records.transaction(async () => {
+      for (const entry of entries) await add({ ...entry, token, leaf, chain: chainOf(leaf, certificates) }, store);
     });
-    return {
-      imported: entries.map((entry) =>
-        identityOf(entry.tenant, entry.address, store.certificates.ofAddress(entry.tenant, entry.address)),
-      ),
-    };
+    return { imported: await identitiesNamed(entries, store) };
   },
 };
 
@@ -57,14 +53,14 @@ interface Entry {
   readonly chain: readonly Buffer[];
 }
 
-function add({ tenant, address, token, leaf, chain }: Entry, { keys, certificates }: OpenStore): void {
+async function add({ tenant, address, token, leaf, chain }: Entry, { keys, certificates }: OpenStore): Promise<void> {
   const { fingerprint, der: certificate, spki } = leaf;
   const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-  const known = certificates.ofAddress(tenant, address).filter((each) => each.fingerprint === fingerprint);
+  const known = (await certificates.ofAddress(tenant, address)).filter((each) => each.fingerprint === fingerprint);
   if (known.some(({ keyId }) => keyId !== undefined)) throw new KeyFault('exists');
   for (const use of usesOf(leaf)) {
-    const { keyId } = keys.add({ tenant, identity: address, use, token, publicKey });
-    certificates.add(tenant, { fingerprint, certificate, chain, address, keyId, pinned: false });
+    const { keyId } = await keys.add({ tenant, identity: address, use, token, publicKey });
+    await certificates.add(tenant, { fingerprint, certificate, chain, address, keyId, pinned: false });
   }
 }
 
