@@ -196,11 +196,11 @@ test('a person of one tenant reaches nothing of another, and nothing that cannot
   agent.destroy();
 });
 
-test('in a development store the operator may do what the other people may, and nobody else more than the table says', () => {
+test('in a development store the operator may do what the other people may, and nobody else more than the table says', async () => {
   for (const operation of operations) {
     for (const role of roles) {
       const caller = { role, name: 'default', fingerprint: '' };
-      const code = refusal(operation, caller, { store: undefined, development: true, now: new Date() });
+      const code = await refusal(operation, caller, { store: undefined, development: true, now: new Date() });
       const own = role === 'operator' ? personRoles : [role];
       const isAllowed = permissions[operation].some((each) => own.some((mine) => mine === each));
       assert.equal(code, isAllowed ? undefined : 'forbidden', `${operation} by ${role}`);
