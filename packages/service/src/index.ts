@@ -89,6 +89,7 @@ export {
 } from './seal/slot-forms.ts';
 export { fileSlot, passphraseBytes, passphraseSlot, shamirSlot, slotKey, slotPublicKey } from './seal/slot-secret.ts';
 export { readQuorum, readSlotWish, type SlotWish } from './seal/slot-wish.ts';
+export { stretchPassphrase } from './seal/stretch-passphrase.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { type Step, steps } from './steps.ts';
 export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
