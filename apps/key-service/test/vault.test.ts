@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { formatKeyId, type KeyUse, SealpostError, tenantId } from '@sealpost/core';
+import { codeOf, formatKeyId, type KeyUse, SealpostError, tenantId } from '@sealpost/core';
 import { box, unbox, using } from '../src/vault/box.ts';
 import { type Keks, makeKeks, openKeks } from '../src/vault/keks.ts';
 import { newRoot } from '../src/vault/slots.ts';

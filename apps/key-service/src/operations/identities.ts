@@ -61,7 +61,7 @@ export function meantTenant(named: string | undefined, tenants: TenantsConfig): 
   return tenant.id;
 }
 
-export function identityOf(tenant: TenantId, address: string, records: readonly CertificateRecord[]): Identity {
+function identityOf(tenant: TenantId, address: string, records: readonly CertificateRecord[]): Identity {
   return {
     tenant,
     address: normalAddress(address),

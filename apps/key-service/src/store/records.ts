@@ -58,7 +58,7 @@ interface Renewed {
 }
 
 /** Somebody else was there first. */
-export class RowTaken extends Error {
+class RowTaken extends Error {
   override readonly name = 'RowTaken';
 
   constructor() {
