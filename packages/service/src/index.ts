@@ -18,14 +18,15 @@ export { type AuditFault, type AuditReport, type HeldHead, verifyLog } from './a
 export { type RunningService, runService, type ServiceContext } from './boot.ts';
 export { canonicalJson } from './canonical-json.ts';
 export type { BlobsConfig } from './config/blobs.ts';
+export { ConfigError } from './config/config-error.ts';
 export type { EgressConfig, RouteConfig } from './config/egress.ts';
 export { configFileVariable } from './config/environment.ts';
 export type { HttpConfig } from './config/http.ts';
 export { announcedBytes, type IngressConfig } from './config/ingress.ts';
-export { type Installation, installation, type Problem } from './config/installation.ts';
+export { type Installation, installation } from './config/installation.ts';
 export type { KeyServerConfig } from './config/key-server.ts';
 export type { KeyServiceConfig } from './config/key-service-client.ts';
-export { ConfigError, loadConfig, parseConfig } from './config/load.ts';
+export { loadConfig, parseConfig } from './config/load.ts';
 export type { LogConfig } from './config/log.ts';
 export { type QueueConfig, ticketLifeMs } from './config/queue.ts';
 export type { RedisConfig } from './config/redis.ts';
@@ -88,6 +89,7 @@ export {
 } from './seal/slot-forms.ts';
 export { fileSlot, passphraseBytes, passphraseSlot, shamirSlot, slotKey, slotPublicKey } from './seal/slot-secret.ts';
 export { readQuorum, readSlotWish, type SlotWish } from './seal/slot-wish.ts';
+export { stretchPassphrase } from './seal/stretch-passphrase.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { type Step, steps } from './steps.ts';
 export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
