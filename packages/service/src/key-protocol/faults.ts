@@ -52,6 +52,10 @@ export const keyFaults = {
   'hsm-key-missing': [422, 'The token has no such key, or more than one'],
   'hsm-refused': [422, 'The token does not do this with this key'],
   'too-many-attempts': [429, 'Too many attempts; wait a minute'],
+  'hsm-pin-wrong': [
+    503,
+    'The token refused the PIN, which is not tried again before a restart: tokens lock themselves',
+  ],
   'hsm-unavailable': [503, 'The token does not answer; try again later'],
   'audit-tampered': [503, 'The audit log is not the one that this store wrote; the store stays sealed'],
   'policy-missing': [503, 'The store has no policy; run `init` once'],
