@@ -73,7 +73,8 @@ export async function openBench(audit: { readonly segmentBytes?: number } = {}):
       const args = [...under(point), '-p', String(child.pid)];
       const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
       await once(strace.stderr, 'data');
-      return () => strace.kill();
+      // It may hang on threads that ended with the process that it killed.
+      return () => strace.kill('SIGKILL');
     },
     async reached(child) {
       const operator = openKeyConnection(config.keyService, 'operator');
