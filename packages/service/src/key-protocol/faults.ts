@@ -35,6 +35,7 @@ export const keyFaults = {
   'request-too-large': [413, 'The request is larger than this operation takes'],
   'address-not-ours': [422, 'The address belongs to no domain of the tenant'],
   'tenant-needed': [422, 'There are several tenants; name the one that is meant'],
+  'key-cannot-sign': [422, 'A key of this kind cannot sign the request for its own certificate'],
   'import-unreadable': [422, 'The file is not a PKCS#12 or PEM file with usable certificates'],
   'import-password-wrong': [422, 'The password does not open the file'],
   'import-mismatch': [422, 'The private key, the certificate and the address do not belong together'],
