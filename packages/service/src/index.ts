@@ -107,5 +107,6 @@ export { showStages } from './telemetry/show-stages.ts';
 export { stageMeters } from './telemetry/stage-meters.ts';
 export { startTelemetry } from './telemetry/start-telemetry.ts';
 export type { RunningTelemetry, SpanOptions, Telemetry } from './telemetry/telemetry.ts';
+export { tlsFailure, tlsVersion } from './telemetry/tls-results.ts';
 export { leastTlsVersion, readAuthorities, readIdentity, readSecret, type TlsFiles, type TlsIdentity } from './tls.ts';
 export { DeadlineError, within } from './within.ts';
