@@ -24,6 +24,7 @@ import { jobFields } from './job-fields.ts';
 import { redisLedger } from './ledger.ts';
 import { asideIndex } from './set-aside.ts';
 import type { StageShape } from './stage-shape.ts';
+import { waitedMs } from './waited.ts';
 
 type Ending<Job> = Outcome<Job> | { readonly kind: 'again'; readonly code: ErrorCode; readonly job: Job };
 
@@ -56,6 +57,7 @@ export function settler<Job extends QueuedJob>(
     const claim: Claim = {
       isHeld: () => grip.holds(id, token),
       diedBefore: bullJob.stalledCounter,
+      ...waitedMs(bullJob),
     };
     const ending = await endingOf(id, bullJob.data, claim);
     switch (ending.kind) {
