@@ -89,6 +89,7 @@ export {
 export { fileSlot, passphraseBytes, passphraseSlot, shamirSlot, slotKey, slotPublicKey } from './seal/slot-secret.ts';
 export { readQuorum, readSlotWish, type SlotWish } from './seal/slot-wish.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
+export { spoolSessions } from './spool-sessions.ts';
 export { type Step, steps } from './steps.ts';
 export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
 export type {
