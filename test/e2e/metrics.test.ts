@@ -47,6 +47,10 @@ after(async () => {
 async function send(from: string): Promise<void> {
   const client = await connectSmtp(gateway.ready.outbound);
   await client.greet();
+  if (from.startsWith('alice')) {
+    await client.startTls();
+    await client.command('EHLO alpha.test');
+  }
   const message = mail({ From: from, To: 'carol@nowhere.test', Subject: 'x' }, 'Hello\n');
   await client.send({ from, to: ['carol@nowhere.test'], message });
 }
@@ -125,6 +129,8 @@ test('one message and one refusal are counted where they were', () => {
     ['sealpost_queue_wait_seconds_count', { stage: 'delivery' }],
     ['sealpost_job_seconds_count', { stage: 'crypto' }],
     ['sealpost_message_seconds_count', { direction }],
+    ['sealpost_tls_handshakes_total', { door: direction, result: 'TLSv1.3' }],
+    ['sealpost_route_sessions_total', { route: 'external', tls: 'plain' }],
     ['sealpost_key_calls_total', { role: 'crypto-worker', operation: 'lease', outcome: 'ok' }],
     ['sealpost_key_store_open', {}],
     ['sealpost_redis_persisting', {}],
@@ -135,6 +141,14 @@ test('one message and one refusal are counted where they were', () => {
   }
   const value = (name: string, labels: object) =>
     shown.find((each) => each.name === name && sameLabels(each.labels, labels))?.value;
+  for (const [name, labels] of [
+    ['sealpost_tls_handshakes_total', { door: 'key-service', result: 'TLSv1.3' }],
+    ['sealpost_redis_commands_total', {}],
+    ['sealpost_redis_cpu_seconds_total', {}],
+    ['sealpost_redis_network_bytes_total', { direction: 'in' }],
+    ['sealpost_redis_memory_bytes', { which: 'used' }],
+  ] as const)
+    assert.ok(Number(value(name, labels)) > 0, name);
   assert.equal(value('sealpost_audit_failing', {}), 0);
   assert.equal(value('sealpost_events_total', { event: 'alert.authenticity' }), 0, 'warnings begin at 0');
   assert.equal(value('sealpost_certificates', { tenant, holder: 'own', left: 'ended' }), 0);

@@ -35,7 +35,17 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   // A next hop that hangs must leave room for the others.
   const share = routes.length > 1 ? Math.ceil(concurrency / 2) : concurrency;
   const hops = routes.map(({ route, peer }) =>
-    nextHop(route, { clock, telemetry, random: Math.random, share, open: () => connect(peer) }),
+    nextHop(route, {
+      clock,
+      telemetry,
+      random: Math.random,
+      share,
+      open: () =>
+        connect({
+          ...peer,
+          onTls: (tls) => telemetry.count('sealpost_route_sessions_total', { route: route.name, tls }),
+        }),
+    }),
   );
   const maxAgeMs = config.queue.maxAgeHours * hourMs;
   const handle = deliver({

@@ -37,7 +37,9 @@ export function tell(delivery: Delivery, { log, telemetry, clock }: Listeners): 
       });
     }
     if (outcome) telemetry.count('sealpost_recipients_settled_total', { direction, route, outcome });
-    else if ('code' in end) telemetry.count('sealpost_deliveries_deferred_total', { route, code: end.code });
+    if (outcome === 'bounced' && 'code' in end)
+      telemetry.count('sealpost_bounces_total', { stage: 'delivery', code: end.code });
+    if (!outcome && 'code' in end) telemetry.count('sealpost_deliveries_deferred_total', { route, code: end.code });
   }
   if (!settlement.next) {
     telemetry.observe('sealpost_message_seconds', (clock.now().getTime() - acceptedAt.getTime()) / 1_000, {

@@ -21,6 +21,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { refusal } from './admission.ts';
 import { isPersonRole } from './authority/service-authority.ts';
 import { actorOf, type Caller, callerOf } from './caller.ts';
+import { countHandshakes } from './count-handshakes.ts';
 import { isShallow } from './json-depth.ts';
 import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
@@ -68,6 +69,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     exposeHeadRoutes: false,
   } as const);
   server.server.maxConnections = maxConnections;
+  countHandshakes(server.server, telemetry);
   server.removeContentTypeParser('text/plain');
   const parse = server.getDefaultJsonParser('error', 'error');
   server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {

@@ -48,6 +48,19 @@ export const delivery = dashboard('delivery', 'delivery', {
       unit: 'mps',
       queries: { '{{route}}, {{outcome}}': by('route, outcome', 'sealpost_recipients_settled_total') },
     }),
+    table({
+      title: 'Sessions by TLS, last hour',
+      about:
+        'With each next hop: the version, `plain` for none, or why there was no TLS. `certificate` and `refused` on a route that demands TLS is mail that waits. Runbook: SealpostNextHopDown.',
+      unit: 'short',
+      queries: { sessions: 'sum by (route, tls) (increase(sealpost_route_sessions_total[1h]))' },
+    }),
+    table({
+      title: 'Bounced, last hour',
+      about: 'What was sent back, by stage and code (docs/errors.md).',
+      unit: 'short',
+      queries: { bounced: 'sum by (stage, code) (increase(sealpost_bounces_total[1h]))' },
+    }),
     lines({
       title: 'Connections',
       about: 'Open to the next hop of a route.',

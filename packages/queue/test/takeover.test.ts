@@ -114,6 +114,22 @@ test('a worker that lost its lock changes nothing, whatever it says; the job run
   }
 });
 
+test('a lock that cannot be renewed is told while the job is still in hand', async () => {
+  await using stack = new AsyncDisposableStack();
+  const link = await linkTo(stack, await redisServer(stack));
+  const [stage, job, log] = [cryptoStage(link), cryptoJobs.make(), recorder()];
+  await stage.publisher().publish([job]);
+  const taken = async () => {
+    await link.client.set(`{sealpost}:crypto:${job.id}:lock`, 'another', 'PX', 60_000);
+    await until(() => log.names().includes('job.lock-lost'));
+    return done;
+  };
+  const consumer = stage.consume(taken, consumeOptions({ log }));
+  stack.adopt(consumer, (made) => made.close(1_000));
+  await until(() => log.names().includes('job.lock-lost'));
+  assert.deepEqual(log.events.find(([name]) => name === 'job.lock-lost')?.[1], { message: job.id });
+});
+
 test('a job that kills its workers ends in quarantine, and back from there it gets its tries again', async () => {
   await using stack = new AsyncDisposableStack();
   const server = await redisServer(stack);

@@ -8,7 +8,14 @@ import { test } from 'node:test';
 import { temporaryDirectory } from '@sealpost/testkit';
 import fc from 'fast-check';
 import { parseDocument } from 'yaml';
-import { ConfigError, type Installation, loadConfig, minimalExample, parseConfig } from '../src/index.ts';
+import {
+  ConfigError,
+  type Installation,
+  loadConfig,
+  minimalExample,
+  parseConfig,
+  renderReference,
+} from '../src/index.ts';
 
 /** What parsing says about the minimal file with some keys set otherwise; `a.b.0` is a path. */
 function problemsWith(changes: Readonly<Record<string, unknown>>): string[] {
@@ -114,11 +121,12 @@ test('a value is never repeated: it could be a secret in the wrong place', () =>
   }
 });
 
-test('the message names the file and every problem at once', () => {
+test('the message names file, line, column and every problem at once', () => {
   const { message } = errorOf(`${minimalExample}redsi: {}\nlog: {level: loud}\n`);
-  assert.match(message, /^test\.yaml:\n/);
-  assert.match(message, /log\.level: must be one of/);
-  assert.match(message, /redsi: unknown key; did you mean "redis"\?/);
+  assert.deepEqual(message.split('\n'), [
+    'test.yaml:23:1: redsi: unknown key; did you mean "redis"?',
+    'test.yaml:24:14: log.level: must be one of debug, info, warn, error',
+  ]);
 });
 
 test('hostile YAML ends in a sentence', () => {
@@ -126,16 +134,21 @@ test('hostile YAML ends in a sentence', () => {
   const started = performance.now();
   for (const [text, sentence] of [
     [bomb.join('\n'), /anchors and aliases are not allowed/],
-    ['log: {level: info, level: warn}', /line 1: Map keys must be unique/],
-    ['log: {}\nlog: {}', /line 2: Map keys must be unique/],
+    [`a: ${'{a: '.repeat(5_000)}`, /./],
+    ['log: {level: info, level: warn}', /:1:20: Map keys must be unique/],
+    ['log: {}\nlog: {}', /:2:1: Map keys must be unique/],
+    ['log:\n\tlevel: info', /:2:1: Tabs are not allowed as indentation/],
+    ['log:\n  level: info\n addresses: true', /:3:/],
+    ['log: {level: info', /:1:/],
     ['__proto__: {polluted: true}', /"__proto__" is not allowed/],
     ['ingress: {outbound: {sources: [{tenantHeader: {tenants: {__proto__: a}}}]}}', /"__proto__" is not allowed/],
     ['constructor: {prototype: {polluted: true}}', /constructor: unknown key/],
-    ['installation: !!js/function "x"', /line 1: Unresolved tag/],
-    ['installation: !secret x', /line 1: Unresolved tag/],
+    ['installation: !!js/function "x"', /:1:15: Unresolved tag/],
+    ['installation: !secret x', /:1:15: Unresolved tag/],
     ['a: 1\n---\nb: 2', /multiple documents/],
-    ['a: [', /line 1: /],
-    ['\u0000\u0001', /./],
+    ['a: [', /:1:/],
+    ['log: {}\nredis: \u0000\u0001', /:2:8: a control character: this is not a text file/],
+    ['redis: {host: "\ud800"}', /:1:16: a control character/],
     ['- 1', /must be a section with keys/],
     ['', /must be a section with keys/],
     ['"installation"', /must be a section with keys/],
@@ -147,6 +160,59 @@ test('hostile YAML ends in a sentence', () => {
   assert.ok(performance.now() - started < 5_000);
   assert.equal(({} as Record<string, unknown>).polluted, undefined);
 });
+
+test('a problem stands where its key or value does; what is missing, at the section that lacks it', () => {
+  const places = (text: string) => errorOf(text).problems.map(({ path, line, column }) => `${path} ${line}:${column}`);
+  assert.deepEqual(
+    places(
+      `${minimalExample}redis:\n  prot: 1\n  port: none\nblobs: {directory: x}\nlog: {level: {}}\nhttp:\n  - 1\nqueue:\n`,
+    ),
+    ['redis.prot 24:3', 'redis.port 25:9', 'blobs.directory 26:20', 'log.level 27:7', 'http 28:1', 'queue 30:1'],
+  );
+  assert.deepEqual(places(minimalExample.replace(', port: 25}', '}')), ['egress.routes[0].nextHop.port 19:7']);
+  assert.deepEqual(places(minimalExample.replace('tenant: example', 'tenant: nobody')), [
+    'ingress.outbound.sources[0].tenant 9:17',
+  ]);
+  assert.deepEqual(places('log: {}\n').at(0), 'installation 1:1');
+});
+
+test('whatever is put into a setting, the answer says what is allowed', () => {
+  const settings = renderReference().match(/(?<=^\| `)[^`]+(?=`)/gm) ?? [];
+  assert.ok(settings.length > 80);
+  const unsaid = /^(is missing; )?(Invalid|Too |Expected|Unrecognized|is of the wrong type)/;
+  for (const setting of settings) {
+    const path = setting.replaceAll('[]', '.0').split('.');
+    for (const value of ['hunter2 \t', '', -1, 1.5, 1e300, true, null, [], [[]], {}, { other: {} }]) {
+      const config: unknown = parseDocument(minimalExample).toJS();
+      put(config, path, value);
+      // Some settings take one of these.
+      for (const problem of problemsOrNone(JSON.stringify(config))) {
+        assert.doesNotMatch(problem.text, unsaid, `${setting}: ${problem.text}`);
+        assert.equal(problem.line, 1);
+      }
+    }
+  }
+});
+
+function problemsOrNone(text: string): ConfigError['problems'] {
+  try {
+    parseConfig(text, 'test.yaml');
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    assert.doesNotMatch(error.message, /hunter2/);
+    return error.problems;
+  }
+}
+
+/** Sections and lists on the way are made where they are missing. */
+function put(parent: unknown, [key = '', ...rest]: readonly string[], value: unknown): void {
+  if (key === '' || typeof parent !== 'object' || parent === null) return;
+  const fields = parent as Record<string, unknown>;
+  if (rest.length > 0) fields[key] ??= rest[0] === '0' ? [] : {};
+  else fields[key] = value;
+  put(fields[key], rest, value);
+}
 
 test('any text gives a configuration or a ConfigError, nothing else', () => {
   const lines = fc.array(fc.oneof(fc.string(), fc.constantFrom(...minimalExample.split('\n'))), { maxLength: 12 });
@@ -162,14 +228,19 @@ test('any text gives a configuration or a ConfigError, nothing else', () => {
   );
 });
 
-test('a file that is missing, a directory or too large is told by name', async () => {
+test('a file that is missing, no file, too large or in another encoding is told by name', async () => {
   await using directory = await temporaryDirectory();
   const large = join(directory.path, 'large.yaml');
   await writeFile(large, Buffer.alloc(5 * 1024 * 1024, '#'));
+  const wide = join(directory.path, 'wide.yaml');
+  await writeFile(wide, Buffer.from(`\ufeff${minimalExample}`, 'utf16le'));
   for (const [file, sentence] of [
-    [join(directory.path, 'none.yaml'), /none\.yaml:\n {2}cannot be read/],
+    [join(directory.path, 'none.yaml'), /none\.yaml: cannot be read/],
     [directory.path, /cannot be read/],
-    [large, /large\.yaml:\n {2}is larger than 4 MiB/],
+    [large, /large\.yaml: is larger than 4 MiB/],
+    ['/dev/zero', /zero: is larger than 4 MiB/],
+    [process.execPath, /is larger than 4 MiB/],
+    [wide, /wide\.yaml: is not text in UTF-8/],
   ] as const) {
     assert.throws(
       () => loadConfig(file),

@@ -43,9 +43,12 @@ test('a fallback counts when the variable is not set or empty', () => {
 });
 
 test('a missing variable is told with its line, and a value never', () => {
-  assert.match(problemOf('redis:\n  host: ${NOWHERE}\n'), /line 24: the environment variable NOWHERE is not set/);
+  assert.match(
+    problemOf('redis:\n  host: ${NOWHERE}\n'),
+    /test\.yaml:24:9: the environment variable NOWHERE is not set/,
+  );
   const said = problemOf('redis:\n  port: ${PORT}\n', { PORT: 'hunter2' });
-  assert.match(said, /redis\.port: must be a whole number/);
+  assert.match(said, /:24:9: redis\.port: must be a whole number \(the value comes from PORT in the environment\)$/);
   assert.ok(!said.includes('hunter2'));
 });
 

@@ -148,7 +148,7 @@ test('--check-config says whether the file is sound and starts nothing', async (
   ]) {
     const service = start('', args);
     assert.equal(await service.exited, 78);
-    assert.equal(service.output.errors, `${broken}:\n  redsi: unknown key; did you mean "redis"?\n`);
+    assert.equal(service.output.errors, `${broken}:23:1: redsi: unknown key; did you mean "redis"?\n`);
     assert.equal(service.output.text, '');
   }
 });

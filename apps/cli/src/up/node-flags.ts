@@ -8,10 +8,13 @@
 export const WORKER_NODE_FLAGS: readonly string[] = ['--min-semi-space-size=4'];
 
 /** Where OpenSSL puts private keys: locked, guarded, never in a dump. 16 MiB passed 6,000 RSA-2048 keys; a worker keeps 4,096 at most. */
-const SECURE_HEAP = '--secure-heap=16777216';
+const WORKER_HEAP = '--secure-heap=16777216';
+
+/** The key service stretches passphrases there too: Argon2id takes 64 MiB in one piece, and in a smaller heap no passphrase opens. */
+const KEY_SERVICE_HEAP = '--secure-heap=134217728';
 
 /** For a process by its role. */
 export function nodeFlags(role: string): readonly string[] {
-  if (role === 'crypto-worker') return [SECURE_HEAP, ...WORKER_NODE_FLAGS];
-  return role === 'key-service' ? [SECURE_HEAP] : [];
+  if (role === 'crypto-worker') return [WORKER_HEAP, ...WORKER_NODE_FLAGS];
+  return role === 'key-service' ? [KEY_SERVICE_HEAP] : [];
 }

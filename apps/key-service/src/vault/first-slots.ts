@@ -1,10 +1,9 @@
 // Slots as the first stores have them: a passphrase or a file, whose derived key wraps the root directly. They open as ever; new ones
 // are made by slots.ts.
 
-import { argon2, hkdfSync } from 'node:crypto';
-import { promisify } from 'node:util';
+import { hkdfSync } from 'node:crypto';
 import { fail, readFrame, writeFrame } from '@sealpost/core';
-import { highestCost, type PassphraseCost } from '@sealpost/service';
+import { highestCost, type PassphraseCost, stretchPassphrase } from '@sealpost/service';
 import { unbox } from './box.ts';
 
 type FirstKind = 'passphrase' | 'file';
@@ -13,8 +12,6 @@ export const firstVersion = 1;
 /** Argon2id or HKDF-SHA256 by kind, then AES-256-GCM. */
 const firstSuite = 1;
 const rootLength = 32;
-
-const derive = promisify(argon2);
 
 /** The root key, or undefined when the secret is not this slot's. The caller overwrites it after use. */
 export async function openFirstSlot(
@@ -38,7 +35,7 @@ export async function openFirstSlot(
 
 async function slotKey(kind: FirstKind, secret: Buffer, salt: Buffer, cost: PassphraseCost): Promise<Buffer> {
   if (kind === 'file') return Buffer.from(hkdfSync('sha256', secret, salt, 'sealpost slot file', rootLength));
-  return await derive('argon2id', { message: secret, nonce: salt, ...cost, tagLength: rootLength });
+  return await stretchPassphrase(secret, salt, cost);
 }
 
 function bound(kind: FirstKind, salt: Buffer, costs: Buffer, storeId: string): Buffer {

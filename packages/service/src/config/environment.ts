@@ -11,7 +11,9 @@ export const configFileVariable = 'SEALPOST_CONFIG';
 /** `$${` is a plain `${`; the second form finds what was meant as a variable and is none. */
 const reference = /\$\$\{|\$\{([A-Z_][A-Z0-9_]*)(:-([^{}]*))?\}|\$\{/g;
 
-export type Filled = { readonly value: string | number | boolean } | { readonly problem: string };
+export type Filled =
+  | { readonly value: string | number | boolean /** Named in it. */; readonly variables: readonly string[] }
+  | { readonly problem: string };
 
 /**
  * The text with its variables filled in. An unquoted value that is then a number or true/false counts as one, as it would if it stood
@@ -19,19 +21,21 @@ export type Filled = { readonly value: string | number | boolean } | { readonly 
  */
 export function fillIn(text: string, isQuoted: boolean, environment: Environment): Filled {
   let problem: string | undefined;
+  const variables: string[] = [];
   const value = text.replace(reference, (whole, name?: string, fallbackPart?: string, fallback = '') => {
     if (whole === '$${') return '${';
     if (name === undefined) {
       problem ??= '"${" must begin a variable such as ${NAME} or ${NAME:-fallback}; "$${" is a plain "${"';
       return '';
     }
+    variables.push(name);
     const found = Object.hasOwn(environment, name) ? environment[name] : undefined;
     if (fallbackPart !== undefined) return found || fallback;
     if (found === undefined) problem ??= `the environment variable ${name} is not set`;
     return found ?? '';
   });
   if (problem !== undefined) return { problem };
-  return { value: isQuoted || value === text ? value : asWritten(value) };
+  return { value: isQuoted || value === text ? value : asWritten(value), variables };
 }
 
 function asWritten(value: string): string | number | boolean {

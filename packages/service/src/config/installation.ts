@@ -9,7 +9,9 @@ import { ingress } from './ingress.ts';
 import { keyServer } from './key-server.ts';
 import { keyService } from './key-service-client.ts';
 import { log } from './log.ts';
+import type { Finding } from './problems.ts';
 import { queue } from './queue.ts';
+import type { KeyPath } from './read-yaml.ts';
 import { redis } from './redis.ts';
 import { telemetry } from './telemetry.ts';
 import { tenants } from './tenants.ts';
@@ -35,84 +37,79 @@ export const installation = z.strictObject({
 /** The parsed configuration, frozen. */
 export type Installation = Section<typeof installation>;
 
-export interface Problem {
-  /** Key path, `egress.routes[0].tls`; empty for the whole file. */
-  readonly path: string;
-  /** What is wrong and what is allowed. */
-  readonly text: string;
-}
-
 /** What is wrong across sections. */
-export function crossCheck(config: Installation): Problem[] {
+export function crossCheck(config: Installation): Finding[] {
+  const { tenants, egress, ingress } = config;
+  const { sources } = ingress.outbound;
   return [
-    ...repeated(config.tenants.map(({ id }, at) => ({ value: id, path: `tenants[${at}].id` }))),
+    ...repeated(tenants.map(({ id }, index) => ({ value: id, at: ['tenants', index, 'id'] }))),
     ...repeated(
-      config.tenants.flatMap(({ domains }, at) =>
-        domains.map((value, index) => ({ value, path: `tenants[${at}].domains[${index}]` })),
+      tenants.flatMap(({ domains }, index) =>
+        domains.map((value, place) => ({ value, at: ['tenants', index, 'domains', place] })),
       ),
     ),
-    ...repeated(config.egress.routes.map(({ name }, at) => ({ value: name, path: `egress.routes[${at}].name` }))),
-    ...repeated(
-      config.ingress.outbound.sources.map(({ name }, at) => ({
-        value: name,
-        path: `ingress.outbound.sources[${at}].name`,
-      })),
-    ),
+    ...repeated(egress.routes.map(({ name }, index) => ({ value: name, at: ['egress', 'routes', index, 'name'] }))),
+    ...repeated(sources.map(({ name }, index) => ({ value: name, at: [...sourcesPath, index, 'name'] }))),
     ...unknownTenants(config),
     ...reservedTenants(config),
     ...foreignDomains(config),
   ];
 }
 
+const sourcesPath = ['ingress', 'outbound', 'sources'] as const;
+
 interface Named {
   readonly value: string;
-  readonly path: string;
+  readonly at: KeyPath;
 }
 
-function repeated(names: readonly Named[]): Problem[] {
-  return names
-    .filter(({ value }, at) => names.findIndex((other) => other.value === value) < at)
-    .map(({ path }) => ({ path, text: 'is used twice; it must be unique' }));
+function repeated(names: readonly Named[]): Finding[] {
+  const seen = new Set<string>();
+  return names.flatMap(({ value, at }) => {
+    if (seen.has(value)) return [{ at, text: 'is used twice; it must be unique' }];
+    seen.add(value);
+    return [];
+  });
 }
 
 /** Under this name the key service keeps what belongs to no tenant: its own CA above all. */
 const reservedTenant = 'installation';
 
-function reservedTenants({ tenants }: Installation): Problem[] {
-  return tenants.flatMap(({ id }, at) =>
+function reservedTenants({ tenants }: Installation): Finding[] {
+  return tenants.flatMap(({ id }, index) =>
     id === reservedTenant
-      ? [{ path: `tenants[${at}].id`, text: `must not be "${reservedTenant}", which is reserved` }]
+      ? [{ at: ['tenants', index, 'id'], text: `must not be "${reservedTenant}", which is reserved` }]
       : [],
   );
 }
 
-function unknownTenants({ tenants, ingress }: Installation): Problem[] {
+function unknownTenants({ tenants, ingress }: Installation): Finding[] {
   const known = new Set<string>(tenants.map(({ id }) => id));
-  const used = ingress.outbound.sources.flatMap(({ tenant, tenantHeader }, at): Named[] => {
-    const path = `ingress.outbound.sources[${at}]`;
+  const used = ingress.outbound.sources.flatMap(({ tenant, tenantHeader }, index): Named[] => {
+    const at = [...sourcesPath, index];
     return [
-      ...(tenant === undefined ? [] : [{ value: tenant, path: `${path}.tenant` }]),
+      ...(tenant === undefined ? [] : [{ value: tenant, at: [...at, 'tenant'] }]),
       ...Object.entries(tenantHeader?.tenants ?? {}).map(([key, value]) => ({
         value,
-        path: `${path}.tenantHeader.tenants.${key}`,
+        at: [...at, 'tenantHeader', 'tenants', key],
       })),
     ];
   });
   return used
     .filter(({ value }) => !known.has(value))
-    .map(({ path }) => ({ path, text: `must be one of the tenants: ${[...known].join(', ')}` }));
+    .map(({ at }) => ({ at, text: `must be one of the tenants: ${[...known].join(', ')}` }));
 }
 
 /** Ingress refuses such mail, each one anew; said here, it is one line at start. A source of unknown tenants is told above. */
-function foreignDomains({ tenants, ingress }: Installation): Problem[] {
-  return ingress.outbound.sources.flatMap(({ tenant, tenantHeader, domains }, at) => {
+function foreignDomains({ tenants, ingress }: Installation): Finding[] {
+  return ingress.outbound.sources.flatMap(({ tenant, tenantHeader, domains }, index) => {
     const named = new Set([tenant, ...Object.values(tenantHeader?.tenants ?? {})]);
     const own = tenants.filter(({ id }) => named.has(id)).flatMap((each) => each.domains);
     if (own.length === 0) return [];
-    return domains.flatMap((domain, index) =>
+    return domains.flatMap((domain, place) =>
       own.includes(domain)
         ? []
-        : [{ path: `ingress.outbound.sources[${at}].domains[${index}]`, text: 'must be a domain of its tenant' }],
+        : [{ at: [...sourcesPath, index, 'domains', place], text: 'must be a domain of its tenant' }],
     );
   });
 }

@@ -1,25 +1,15 @@
 // Reads the one YAML file of an installation: parsed once, checked wholly, frozen. The file is the operator's own, but a file
 // that grew wrong must end in a sentence and not in a hung or half-configured process.
 
-import { readFileSync, statSync } from 'node:fs';
-import { isAlias, isScalar, LineCounter, parseDocument, visit } from 'yaml';
-import { type Environment, fillIn } from './environment.ts';
-import { crossCheck, type Installation, installation, type Problem } from './installation.ts';
-import { problemsOf } from './problems.ts';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { ConfigError, type Problem } from './config-error.ts';
+import type { Environment } from './environment.ts';
+import { crossCheck, type Installation, installation } from './installation.ts';
+import { type Finding, findingsOf, formatPath } from './problems.ts';
+import { readYaml, YamlFault, type YamlText } from './read-yaml.ts';
 
 /** A large installation's file is some ten thousand lines; more is not a configuration. */
 const maxFileBytes = 4 * 1024 * 1024;
-
-/** The configuration cannot be used. `message` names the file and every problem with its key path. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  readonly problems: readonly Problem[];
-
-  constructor(file: string, problems: readonly Problem[]) {
-    super(`${file}:\n${problems.map(({ path, text }) => (path ? `  ${path}: ${text}` : `  ${text}`)).join('\n')}`);
-    this.problems = problems;
-  }
-}
 
 /** Reads and checks the file, its variables from the environment. Throws ConfigError. */
 export function loadConfig(file: string, environment: Environment = process.env): Installation {
@@ -28,51 +18,53 @@ export function loadConfig(file: string, environment: Environment = process.env)
 
 /** Checks the text of a configuration file; `file` is its name for error messages. Throws ConfigError. */
 export function parseConfig(text: string, file: string, environment: Environment = {}): Installation {
-  const parsed = installation.safeParse(readYaml(text, file, environment), { reportInput: true });
-  if (!parsed.success) throw new ConfigError(file, problemsOf(installation, parsed.error.issues));
-  const problems = crossCheck(parsed.data);
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  const yaml = yamlOf(text, file, environment);
+  const parsed = installation.safeParse(yaml.value, { reportInput: true });
+  const findings = parsed.success ? crossCheck(parsed.data) : findingsOf(installation, parsed.error.issues);
+  if (!parsed.success || findings.length > 0) {
+    const problems = findings.map((finding) => placed(finding, yaml));
+    throw new ConfigError(
+      file,
+      problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)),
+    );
+  }
   return freeze(parsed.data);
 }
 
-function readFile(file: string): string {
+function yamlOf(text: string, file: string, environment: Environment): YamlText {
   try {
-    if (statSync(file).size > maxFileBytes) throw new ConfigError(file, [{ path: '', text: 'is larger than 4 MiB' }]);
-    return readFileSync(file, 'utf8');
+    return readYaml(text, environment);
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    throw new ConfigError(file, [{ path: '', text: 'cannot be read' }]);
+    if (!(error instanceof YamlFault)) throw error;
+    throw new ConfigError(file, [{ path: '', text: error.message, ...error.place }]);
   }
 }
 
-function readYaml(text: string, file: string, environment: Environment): unknown {
-  const problem = (sentence: string) => new ConfigError(file, [{ path: '', text: sentence }]);
-  const lines = new LineCounter();
+function placed({ at, text, aboutKey }: Finding, yaml: YamlText): Problem {
+  return { path: formatPath(at), text, ...yaml.placeOf(at, aboutKey) };
+}
+
+/** No more than a configuration can have, also from what has no size or no end, such as a pipe or a device. */
+function readFile(file: string): string {
+  const problem = (text: string) => new ConfigError(file, [{ path: '', text }]);
+  const bytes = Buffer.alloc(maxFileBytes + 1);
+  let length = 0;
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-    // A warning is a tag that the reader does not know: what it would become is anybody's guess.
-    const [wrong] = [...document.errors, ...document.warnings];
-    if (wrong) throw problem(`line ${lines.linePos(wrong.pos[0]).line}: ${wrong.message}`);
-    visit(document, {
-      Node(_, node) {
-        // Aliases repeat what they name: nine lines of them make a billion items.
-        if (isAlias(node)) throw problem('anchors and aliases are not allowed');
-      },
-      Scalar(at, node) {
-        if (at === 'key' || typeof node.value !== 'string') return;
-        const filled = fillIn(node.value, node.type !== 'PLAIN', environment);
-        if ('problem' in filled) throw problem(`line ${lines.linePos(node.range?.[0] ?? 0).line}: ${filled.problem}`);
-        node.value = filled.value;
-      },
-      Pair(_, { key }) {
-        if (!isScalar(key)) throw problem('a key must be a plain text');
-        if (key.value === '__proto__') throw problem('the key "__proto__" is not allowed');
-      },
-    });
-    return document.toJS({ maxAliasCount: 0 });
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    throw problem('is not YAML that can be read');
+    const descriptor = openSync(file, 'r');
+    try {
+      for (let read = -1; read !== 0 && length < bytes.length; length += read)
+        read = readSync(descriptor, bytes, length, bytes.length - length, null);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    throw problem('cannot be read');
+  }
+  if (length > maxFileBytes) throw problem('is larger than 4 MiB');
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
+  } catch {
+    throw problem('is not text in UTF-8');
   }
 }
 

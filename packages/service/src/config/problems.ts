@@ -2,35 +2,51 @@
 // one that it looks like. The given value is never repeated: it could be a secret in the wrong place.
 
 import type * as z from 'zod';
-import type { Problem } from './installation.ts';
+import type { KeyPath } from './read-yaml.ts';
 import { type Schema, schemaAt, shapeOf } from './shape.ts';
+
+/** What is wrong at a path, before it is known where that stands in the file. */
+export interface Finding {
+  readonly at: KeyPath;
+  /** What is wrong and what is allowed. */
+  readonly text: string;
+  /** It is the key that is wrong. */
+  readonly aboutKey?: true;
+}
 
 /** Longest key that is compared and printed; a longer one is not a slip of the pen. */
 const longestKey = 64;
 
-export function problemsOf(schema: Schema, issues: readonly z.core.$ZodIssue[]): Problem[] {
-  return issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(schema, issue.path, key));
-    return [{ path: formatPath(issue.path), text: sentence(issue) }];
+export function findingsOf(schema: Schema, issues: readonly z.core.$ZodIssue[]): Finding[] {
+  return issues.flatMap((issue): Finding[] => {
+    const at = keyPath(issue.path);
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(schema, at, key));
+    return [{ at, text: sentence(issue) }];
   });
 }
 
+/** Of YAML, no key is a symbol. */
+function keyPath(path: readonly PropertyKey[]): KeyPath {
+  return path.map((key) => (typeof key === 'number' ? key : String(key)));
+}
+
 /** `a.b[0].c` */
-function formatPath(path: readonly PropertyKey[]): string {
+export function formatPath(path: KeyPath): string {
   return path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${printable(String(key))}`))
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${printable(key)}`))
     .join('')
     .replace(/^\./, '');
 }
 
-function unknownKey(schema: Schema, parent: readonly PropertyKey[], key: string): Problem {
+function unknownKey(schema: Schema, parent: KeyPath, key: string): Finding {
   const at = schemaAt(schema, parent);
   const known = Object.keys((at && shapeOf(at)) ?? {});
   const close = closest(key, known);
   return {
-    path: formatPath([...parent, key]),
+    at: [...parent, key],
     text:
       close === undefined ? `unknown key; known here: ${known.join(', ')}` : `unknown key; did you mean "${close}"?`,
+    aboutKey: true,
   };
 }
 

@@ -15,8 +15,8 @@ export interface PassphraseCost {
 
 /** The second recommended option of RFC 9106 §4, which is the least that is taken. */
 export const passphraseCost: PassphraseCost = { memory: 64 * 1024, passes: 3, parallelism: 4 };
-/** What somebody else wrote must not make the service take all memory: 1 GiB, 16 passes. */
-export const highestCost: PassphraseCost = { memory: 1024 * 1024, passes: 16, parallelism: 64 };
+/** What somebody else wrote must not make the service work for minutes, or take more memory than its secure heap has (128 MiB). */
+export const highestCost: PassphraseCost = { memory: 64 * 1024, passes: 16, parallelism: 64 };
 
 const exactly = (length: number) => bytes(length).refine((value) => value.length === length);
 const publicKey = exactly(32);

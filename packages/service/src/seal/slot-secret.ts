@@ -1,16 +1,15 @@
 // From a slot's secret to its X25519 key pair. A passphrase is stretched with Argon2id (RFC 9106); what is 256 random bits
 // already goes through HKDF (RFC 5869).
 
-import { argon2, createPublicKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
+import { createPublicKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { rawPublicKey, SetupError, x25519PrivateKey } from '@sealpost/core';
 import { type SplitSecret, splitSecret } from './shamir.ts';
 import { type NewSlot, type PassphraseCost, passphraseCost } from './slot-forms.ts';
+import { stretchPassphrase } from './stretch-passphrase.ts';
 
 /** Argon2id makes guessing dear, not a short passphrase good. */
 const leastPassphrase = 12;
 const seedLength = 32;
-const derive = promisify(argon2);
 
 /** What of a slot its key depends on. */
 type Derivation =
@@ -34,17 +33,7 @@ export async function slotPublicKey(slot: Derivation, secret: Buffer): Promise<B
 }
 
 async function slotSeed(slot: Derivation, secret: Buffer): Promise<Buffer> {
-  if (slot.kind === 'passphrase') {
-    const { salt, memory, passes, parallelism } = slot;
-    return await derive('argon2id', {
-      message: secret,
-      nonce: salt,
-      memory,
-      passes,
-      parallelism,
-      tagLength: seedLength,
-    });
-  }
+  if (slot.kind === 'passphrase') return await stretchPassphrase(secret, slot.salt, slot);
   const salt = slot.kind === 'file' ? slot.salt : Buffer.alloc(0);
   return Buffer.from(hkdfSync('sha256', secret, salt, `sealpost slot ${slot.kind}`, seedLength));
 }

@@ -5,6 +5,7 @@
 import { type ErrorCode, type EventName, events, type ServiceRole } from '@sealpost/core';
 import { type KeyOperation, keyOperations } from '../key-protocol/operations.ts';
 import { spanNames } from './attributes.ts';
+import { tlsFailures, tlsVersions } from './tls-results.ts';
 
 interface Row {
   readonly kind: 'counter' | 'histogram' | 'gauge';
@@ -67,6 +68,12 @@ export const metrics = {
     by: ['ingress'],
     labels: { direction: directions },
   },
+  sealpost_tls_handshakes_total: {
+    kind: 'counter',
+    help: 'TLS handshakes with clients, by version or by why they failed: a certificate that one side does not believe, no common version or cipher, a connection that ended',
+    by: ['ingress', 'key-service'],
+    labels: { door: [...directions, 'key-service'], result: [...tlsVersions, ...tlsFailures] },
+  },
   sealpost_ingress_bytes_in_flight: {
     kind: 'gauge',
     help: 'Bytes of mail that the ingress holds and has not answered for yet',
@@ -101,6 +108,12 @@ export const metrics = {
     by: ['egress'],
     labels: { route: 'configured', code: 'code' },
   },
+  sealpost_bounces_total: {
+    kind: 'counter',
+    help: 'What was sent back, by error code: groups of recipients by the crypto worker, single recipients by the egress',
+    by: stageRoles,
+    labels: { stage: stages, code: 'code' },
+  },
   sealpost_possible_duplicates_total: {
     kind: 'counter',
     help: 'Deliveries repeated although the next hop may have taken the message already',
@@ -112,6 +125,12 @@ export const metrics = {
     help: 'Connections open to the next hop of a route',
     by: ['egress'],
     labels: { route: 'configured' },
+  },
+  sealpost_route_sessions_total: {
+    kind: 'counter',
+    help: 'Sessions with a next hop that were opened or given up, by TLS version (`plain`: without) or by why there was none: STARTTLS not offered or refused, a certificate that is not believed, no common version or cipher, a connection that ended',
+    by: ['egress'],
+    labels: { route: 'configured', tls: [...tlsVersions, 'plain', 'refused', ...tlsFailures] },
   },
   sealpost_route_bytes_in_flight: {
     kind: 'gauge',
@@ -265,6 +284,27 @@ export const metrics = {
     help: '1 while Redis writes its append-only file and the last write succeeded, else 0',
     by: ['ingress'],
     labels: {},
+  },
+  sealpost_redis_commands_total: {
+    kind: 'gauge',
+    grows: true,
+    help: 'Commands that Redis carried out, of all its clients; by messages accepted, the commands that a message costs',
+    by: ['ingress'],
+    labels: {},
+  },
+  sealpost_redis_cpu_seconds_total: {
+    kind: 'gauge',
+    grows: true,
+    help: 'Processor time of Redis, user and system',
+    by: ['ingress'],
+    labels: {},
+  },
+  sealpost_redis_network_bytes_total: {
+    kind: 'gauge',
+    grows: true,
+    help: 'Bytes that Redis received and sent',
+    by: ['ingress'],
+    labels: { direction: ['in', 'out'] },
   },
   sealpost_process_certificate_expiry_timestamp_seconds: {
     kind: 'gauge',
