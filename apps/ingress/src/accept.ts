@@ -22,7 +22,7 @@ import {
   type TenantId,
   ticketText,
 } from '@sealpost/core';
-import { steps, type Telemetry } from '@sealpost/service';
+import { messaging, steps, type Telemetry } from '@sealpost/service';
 import type { HeaderField } from '@sealpost/smime';
 import { checkHeaders } from './check-message.ts';
 import type { Admission } from './doors.ts';
@@ -74,7 +74,12 @@ export function acceptor(spool: Spool): (arrival: Arrival) => Promise<MessageId>
     { name: 'ingress.seal', run: (checked: Checked) => seal(checked, spool) },
     { name: 'ingress.ticket', run: (sealed: Sealed) => ticket(sealed, spool) },
     { name: 'ingress.store', run: (ticketed: Ticketed) => store(ticketed, spool) },
-    { name: 'ingress.publish', run: (stored: Ticketed) => publish(stored, spool) },
+    {
+      name: 'ingress.publish',
+      kind: 'producer',
+      attributes: (stored: Ticketed) => messaging('publish', 'crypto', [stored]),
+      run: (stored: Ticketed) => publish(stored, spool),
+    },
   ]);
   return (arrival) => {
     const { direction, admission, envelope } = arrival;

@@ -25,6 +25,7 @@ import { jobFields } from './job-fields.ts';
 import { redisLedger } from './ledger.ts';
 import { asideIndex } from './set-aside.ts';
 import type { StageShape } from './stage-shape.ts';
+import { waitedMs } from './waited.ts';
 
 type Ending<Job> = Outcome<Job> | { readonly kind: 'again'; readonly code: ErrorCode; readonly job: Job };
 
@@ -59,6 +60,7 @@ export function settler<Job extends QueuedJob>(
     const claim: Claim = {
       isHeld: claimOf(bullJob.processedOn ?? 0, grip.lockMs, () => grip.holds(id, token)),
       diedBefore: bullJob.stalledCounter,
+      ...waitedMs(bullJob),
     };
     const ending = await endingOf(id, bullJob.data, claim);
     switch (ending.kind) {

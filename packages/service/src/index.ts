@@ -93,7 +93,8 @@ export { stretchPassphrase } from './seal/stretch-passphrase.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
 export { spoolSessions } from './spool-sessions.ts';
 export { type Step, steps } from './steps.ts';
-export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
+export { attributeNames, type SpanAttributes, type SpanName } from './telemetry/attributes.ts';
+export { jobSpan, messaging } from './telemetry/job-span.ts';
 export type {
   CounterName,
   GaugeName,

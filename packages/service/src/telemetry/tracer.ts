@@ -83,6 +83,7 @@ export function startTraces(
           kind: kinds[options.kind ?? 'internal'],
           attributes: exported(attributes),
           links: (options.links ?? []).flatMap(linkOf),
+          ...(options.beganMsAgo === undefined ? {} : { startTime: Date.now() - options.beganMsAgo }),
         },
         parent,
       );
@@ -95,7 +96,7 @@ export function startTraces(
       } catch (error) {
         // Only the code: an upstream's message can hold addresses or content.
         const code = codeOf(error);
-        span.setAttributes(exported({ code }));
+        span.setAttributes(exported({ code, errorType: code }));
         span.setStatus({ code: SpanStatusCode.ERROR, message: code });
         throw error;
       } finally {
