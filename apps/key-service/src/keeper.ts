@@ -2,7 +2,7 @@
 // sealed. A log that is not the one this store wrote keeps it sealed.
 
 import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/core';
-import { type Installation, type KeyAnswer, KeyFault, type SlotKind, ticketLifeMs } from '@sealpost/service';
+import { type Installation, type KeyAnswer, KeyFault, type SlotKind } from '@sealpost/service';
 import type { HeadSigner } from './audit/head-signer.ts';
 import type { Journal } from './audit/journal.ts';
 import { watchLog } from './audit/log-watch.ts';
@@ -11,7 +11,7 @@ import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import { type BackupMade, makeBackup } from './backup/make-backup.ts';
 import type { Hsm } from './hsm/hsm.ts';
-import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
+import { limitsOf, type OpenStore, openStore } from './open-store.ts';
 import type { Database } from './store/database.ts';
 import { type OuterStore, readOuter } from './store/outer.ts';
 import { openDatabase } from './store/sqlite-database.ts';
@@ -31,8 +31,8 @@ const attemptWindowMs = 60_000;
 export interface Keeper {
   status(): Promise<KeyAnswer<'status'>>;
   isSealed(): boolean;
-  /** The audit log is not the one that this store wrote. */
-  isTampered(): boolean;
+  /** Why it is sealed. */
+  reason(): KeyAnswer<'status'>['reason'];
   /** The open store. Error: `key-service-sealed`. */
   store(): OpenStore;
   /** The audit log. Error: `audit-unavailable` while the file is not genuine. */
@@ -58,7 +58,8 @@ export interface Keeper {
   /** The open store was opened by a file that was made for development. */
   markDevelopment(): Promise<void>;
   /** Says why a slot that should open by itself did not. */
-  slotFailed(): void;
+  slotFailed(why: 'slot-unreadable' | 'awaits-token'): void;
+  /** Also ends an opening that is under way, and the waiting for a token. */
   seal(): Promise<void>;
   close(): Promise<void>;
 }
@@ -97,6 +98,8 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
   let attempts: number[] = [];
   /** Opening and sealing, one after the other: two at once would open the store twice, and cost twice the memory. */
   let turn: Promise<unknown> = Promise.resolve();
+  /** Times that somebody said so. */
+  let sealings = 0;
   const shares = openSharesInHand();
   const watch = watchLog({ journal: theJournal, file: config.keyServer.audit.file, clock, log, replaceLog });
   /** Revocations and workers that are late with them, once on record. */
@@ -255,7 +258,7 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
       };
     },
     isSealed: () => open === undefined,
-    isTampered: () => reason === 'audit-tampered',
+    reason: () => reason,
     store() {
       if (!open) throw fail('key-service-sealed');
       return open;
@@ -283,19 +286,27 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
     async unsealByToken() {
       const { hsm } = options;
       if (!hsm) throw new KeyFault('hsm-unavailable');
+      const before = sealings;
       const secret = await secretByToken((await outside()).slots, hsm);
-      await unseal('pkcs11', secret).finally(() => secret.fill(0));
+      // Nobody is there who could wonder that it opens after all.
+      if (sealings === before) await unseal('pkcs11', secret).finally(() => secret.fill(0));
+      else secret.fill(0);
     },
     async markDevelopment() {
       if (!open || (await outside()).development) return;
       await open.markDevelopment();
       log.event('store.development');
     },
-    slotFailed() {
+    slotFailed(why) {
       // Unless something worse is known.
-      if (reason === 'waiting') reason = 'slot-unreadable';
+      if (reason === 'waiting' || reason === 'awaits-token') reason = why;
     },
-    seal: () => seal(),
+    async seal() {
+      sealings += 1;
+      if (reason === 'awaits-token') reason = 'waiting';
+      await turn;
+      await seal();
+    },
     async close() {
       for (const timer of timers) clearInterval(timer);
       await turn;
@@ -305,14 +316,5 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
       await journal?.close();
       await database.close();
     },
-  };
-}
-
-function limitsOf({ keyServer, queue }: Installation): KeyLimits {
-  return {
-    leaseMs: keyServer.leases.seconds * 1000,
-    leasesPerClient: keyServer.leases.perClient,
-    acknowledgeMs: keyServer.leases.acknowledgeSeconds * 1000,
-    ticketLifeMs: ticketLifeMs(queue),
   };
 }

@@ -1,10 +1,13 @@
-// Takes a person's key into use that was made in the PKCS#11 token and stays there: its name in the token, and its certificate.
+// Takes a person's key into use that was made in the PKCS#11 token and stays there: its name in the token, and its certificate. One
+// that has none yet waits for it, and signs the request for it (keys-csr.ts).
 
 import { createPublicKey } from 'node:crypto';
-import type { TenantId } from '@sealpost/core';
+import { normalAddress, type TenantId } from '@sealpost/core';
 import { KeyFault } from '@sealpost/service';
 import { type Certificate, parseCertificates } from '@sealpost/smime';
+import { actorOf } from '../caller.ts';
 import type { Hsm, HsmKey, HsmKeyName } from '../hsm/hsm.ts';
+import { type Actor, announce } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
 import { identitiesNamed, tenantOf } from './identities.ts';
 import { addressesOf, chainOf, usesOf } from './import.ts';
@@ -12,15 +15,21 @@ import type { Operation } from './operation.ts';
 
 export const keysAddToken: Operation<'keys-add-token'> = {
   subject: ({ address }, store) => (address === undefined ? {} : { address: store.auditAddress(address) }),
-  async run({ label, id, file, address }, { store, tenants, note }) {
+  async run({ label, id, file, address, use }, { store, tenants, note, caller }) {
     if (!store.hsm) throw new KeyFault('hsm-unavailable');
     const name: HsmKeyName = { ...(label === undefined ? {} : { label }), ...(id === undefined ? {} : { id }) };
     const found = await usableKey(name, store.hsm);
+    if (file === undefined) {
+      if (address === undefined) throw new KeyFault('request-malformed');
+      const [identity, tenant] = [normalAddress(address), tenantOf(address, tenants)];
+      note({ tenant });
+      const waiting = await addWaiting({ tenant, identity, found, uses: use ? [use] : uses }, store, actorOf(caller));
+      return { imported: [], waiting };
+    }
     const certificates = read(file);
     const leaf = certificates.find(({ spki }) => found.publicKey?.equals(spki));
     if (!leaf) throw new KeyFault('import-mismatch');
-    // By both from now on: a label may be given again, an id too.
-    const token = { label: found.label, id: found.id };
+    const token = nameOf(found);
     const entries = addressesOf(leaf, address).map((each) => ({ address: each, tenant: tenantOf(each, tenants) }));
     const [first] = entries;
     if (!first) throw new KeyFault('import-mismatch');
@@ -33,9 +42,44 @@ export const keysAddToken: Operation<'keys-add-token'> = {
     await store.records.transaction(async () => {
       for (const entry of entries) await add({ ...entry, token, leaf, chain: chainOf(leaf, certificates) }, store);
     });
-    return { imported: await identitiesNamed(entries, store) };
+    return { imported: await identitiesNamed(entries, store), waiting: [] };
   },
 };
+
+const uses = ['signing', 'decryption'] as const;
+
+interface WaitingKey {
+  readonly tenant: TenantId;
+  readonly identity: string;
+  readonly found: HsmKey;
+  readonly uses: readonly (typeof uses)[number][];
+}
+
+/** Versions that wait for their certificate. Fault: `exists` when this key is one of theirs already. */
+async function addWaiting(
+  { tenant, identity, found, uses: wanted }: WaitingKey,
+  store: OpenStore,
+  actor: Actor,
+): Promise<string[]> {
+  const spki = found.publicKey ?? Buffer.alloc(0);
+  const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  return await store.records.transaction(async () => {
+    const added: string[] = [];
+    for (const use of wanted) {
+      const known = await store.keys.versions(tenant, identity, use);
+      if (known.some((each) => each.spki.equals(spki))) throw new KeyFault('exists');
+      const key = await store.keys.add({ tenant, identity, use, token: nameOf(found), publicKey, state: 'pre-active' });
+      await announce(key, undefined, store, actor);
+      added.push(key.keyId);
+    }
+    return added;
+  });
+}
+
+/** By both from now on: a label may be given again, an id too. */
+function nameOf({ label, id }: HsmKey): HsmKeyName {
+  return { label, id };
+}
 
 /** Faults: `hsm-extractable`, `import-mismatch` for an AES key, those of the token. */
 async function usableKey(name: HsmKeyName, hsm: Hsm): Promise<HsmKey> {

@@ -93,7 +93,7 @@ function movingBy(step: KeyStep) {
 }
 
 /** Fault: `not-found`. */
-async function foundKey(keyId: string, store: OpenStore): Promise<StoredKey> {
+export async function foundKey(keyId: string, store: OpenStore): Promise<StoredKey> {
   parseKeyId(keyId);
   const key = await store.keys.get(keyId as KeyId);
   if (!key) throw new KeyFault('not-found');
