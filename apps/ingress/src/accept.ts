@@ -16,6 +16,7 @@ import {
   type MessageId,
   newMessageId,
   type Publisher,
+  type SpoolSessions,
   sealMessage,
   signTicket,
   type TenantId,
@@ -30,6 +31,7 @@ import { type ReceivedFacts, receivedField } from './received.ts';
 /** What the pipeline works with. */
 export interface Spool {
   readonly keys: KeyService;
+  readonly sessions: SpoolSessions;
   readonly blobs: BlobStore;
   readonly publisher: Publisher<CryptoJob>;
   readonly clock: Clock;
@@ -126,13 +128,13 @@ function without(name: string, fields: readonly HeaderField[], message: Buffer):
   return [...fields.filter((field) => field.name !== name).map(({ raw }) => raw), message.subarray(header)];
 }
 
-async function seal(checked: Checked, { keys }: Spool): Promise<Sealed> {
+async function seal(checked: Checked, { keys, sessions }: Spool): Promise<Sealed> {
   const { tenant, id, envelope, message } = checked;
   const { keyId, publicKey } = await keys.spoolPublicKey(tenant, 'crypto');
   return {
     ...checked,
     keyId,
-    blob: sealMessage({ envelope, message }, { keyId, tenant, id, stage: 'crypto' }, publicKey),
+    blob: sealMessage({ envelope, message }, { keyId, tenant, id, stage: 'crypto' }, publicKey, sessions),
   };
 }
 

@@ -35,6 +35,7 @@ export function consumerOf<Job extends QueuedJob>(
   let abandoned = false;
 
   const grip: Grip = {
+    lockMs: timing.lockMs,
     async holds(id, token) {
       if (abandoned) return false;
       return asQueueError(async () => (await queue.getBackend().extendLock(id, token, timing.lockMs)) === 1);

@@ -18,6 +18,7 @@ import {
 } from '@sealpost/core';
 import { type Job as BullJob, DelayedError, UnrecoverableError } from 'bullmq';
 import { bornAt } from './born-at.ts';
+import { claimOf } from './claim.ts';
 import type { RedisLink } from './connect-redis.ts';
 import type { ConsumeOptions } from './consume-options.ts';
 import { jobFields } from './job-fields.ts';
@@ -30,6 +31,8 @@ type Ending<Job> = Outcome<Job> | { readonly kind: 'again'; readonly code: Error
 
 /** What the consumer lends to the jobs in its hands. */
 export interface Grip {
+  /** How long a lock lasts. */
+  readonly lockMs: number;
   /** Renews the job's lock if it is still this token's. */
   holds(id: string, token: string): Promise<boolean>;
   /** Sets fields of the job's hash; asked only right after the job was held. */
@@ -55,7 +58,7 @@ export function settler<Job extends QueuedJob>(
   async function run(bullJob: BullJob<unknown>, token: string): Promise<void> {
     const id = bullJob.id ?? '';
     const claim: Claim = {
-      isHeld: () => grip.holds(id, token),
+      isHeld: claimOf(bullJob.processedOn ?? 0, grip.lockMs, () => grip.holds(id, token)),
       diedBefore: bullJob.stalledCounter,
       ...waitedMs(bullJob),
     };

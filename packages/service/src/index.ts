@@ -91,6 +91,7 @@ export { fileSlot, passphraseBytes, passphraseSlot, shamirSlot, slotKey, slotPub
 export { readQuorum, readSlotWish, type SlotWish } from './seal/slot-wish.ts';
 export { stretchPassphrase } from './seal/stretch-passphrase.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
+export { spoolSessions } from './spool-sessions.ts';
 export { type Step, steps } from './steps.ts';
 export { attributeNames, type SpanAttributes, type SpanName } from './telemetry/attributes.ts';
 export { jobSpan, messaging } from './telemetry/job-span.ts';

@@ -248,6 +248,12 @@ export const metrics = {
     by: ['key-service'],
     labels: {},
   },
+  sealpost_key_store_awaits_token: {
+    kind: 'gauge',
+    help: '1 while the key store waits for the token that opens it, which is tried again, else 0',
+    by: ['key-service'],
+    labels: {},
+  },
   sealpost_backup_age_seconds: {
     kind: 'gauge',
     help: 'Time since the newest backup of the key store, where backups are configured; since 1970 when there is none',
