@@ -13,7 +13,6 @@ import {
   parseHead,
   type SignedHead,
   type SlotKind,
-  ticketLifeMs,
 } from '@sealpost/service';
 import { contradicts, openClientHeads } from './audit/client-heads.ts';
 import { auditKeyId, findAuditKey, type HeadSigner, headSigner, makeAuditKey } from './audit/head-signer.ts';
@@ -24,7 +23,7 @@ import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import { type BackupMade, makeBackup } from './backup/make-backup.ts';
 import type { Hsm } from './hsm/hsm.ts';
-import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
+import { limitsOf, type OpenStore, openStore } from './open-store.ts';
 import { openDatabase } from './store/database.ts';
 import { markDevelopment, type OuterStore, readOuter, readSlots } from './store/outer.ts';
 import { openSharesInHand, type ShareProgress } from './unseal-shares.ts';
@@ -67,7 +66,8 @@ export interface Keeper {
   /** The store was opened by a file that was made for development. */
   markDevelopment(): void;
   /** Says why a slot that should open by itself did not. */
-  slotFailed(): void;
+  slotFailed(why: 'slot-unreadable' | 'awaits-token'): void;
+  /** Also ends an opening that is under way, and the waiting for a token. */
   seal(): Promise<void>;
   close(): Promise<void>;
 }
@@ -106,6 +106,8 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
   let reason: KeyAnswer<'status'>['reason'] = journal ? 'waiting' : 'audit-tampered';
   let attempts: number[] = [];
   let opening: Promise<void> | undefined;
+  /** Times that somebody said so. */
+  let sealings = 0;
   const clientHeads = openClientHeads();
   const shares = openSharesInHand();
   /** Revocations and workers that are late with them, once on record. */
@@ -361,19 +363,27 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     async unsealByToken() {
       const { hsm } = options;
       if (!hsm) throw new KeyFault('hsm-unavailable');
+      const before = sealings;
       const secret = await secretByToken(readSlots(database), hsm);
-      await unseal('pkcs11', secret).finally(() => secret.fill(0));
+      // Nobody is there who could wonder that it opens after all.
+      if (sealings === before) await unseal('pkcs11', secret).finally(() => secret.fill(0));
+      else secret.fill(0);
     },
     markDevelopment() {
       if (outside().development) return;
       markDevelopment(database);
       log.event('store.development');
     },
-    slotFailed() {
+    slotFailed(why) {
       // Unless something worse is known.
-      if (reason === 'waiting') reason = 'slot-unreadable';
+      if (reason === 'waiting' || reason === 'awaits-token') reason = why;
     },
-    seal: () => seal(),
+    async seal() {
+      sealings += 1;
+      if (reason === 'awaits-token') reason = 'waiting';
+      await opening;
+      await seal();
+    },
     async close() {
       for (const timer of timers) clearInterval(timer);
       await mark();
@@ -382,14 +392,5 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
       await journal?.close();
       database.close();
     },
-  };
-}
-
-function limitsOf({ keyServer, queue }: Installation): KeyLimits {
-  return {
-    leaseMs: keyServer.leases.seconds * 1000,
-    leasesPerClient: keyServer.leases.perClient,
-    acknowledgeMs: keyServer.leases.acknowledgeSeconds * 1000,
-    ticketLifeMs: ticketLifeMs(queue),
   };
 }

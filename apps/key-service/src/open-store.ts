@@ -10,6 +10,7 @@ import {
   type TicketVerifier,
   ticketVerifier,
 } from '@sealpost/core';
+import { type Installation, ticketLifeMs } from '@sealpost/service';
 import { openRequests, type Requests } from './acts/requests.ts';
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
@@ -38,6 +39,15 @@ export interface KeyLimits {
   readonly acknowledgeMs: number;
   /** Longest time that mail may be here; older tickets prove nothing. */
   readonly ticketLifeMs: number;
+}
+
+export function limitsOf({ keyServer, queue }: Installation): KeyLimits {
+  return {
+    leaseMs: keyServer.leases.seconds * 1000,
+    leasesPerClient: keyServer.leases.perClient,
+    acknowledgeMs: keyServer.leases.acknowledgeSeconds * 1000,
+    ticketLifeMs: ticketLifeMs(queue),
+  };
 }
 
 /** What an open store works with beside its files. */

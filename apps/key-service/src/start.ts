@@ -11,7 +11,7 @@ import { certificateAges } from './certificate-ages.ts';
 import { openHsm } from './hsm/open-hsm.ts';
 import { openKeeper } from './keeper.ts';
 import { keepTending } from './lifecycle/keep-tending.ts';
-import { automaticSlots, openBy } from './open-by-itself.ts';
+import { openByItself } from './open-by-itself.ts';
 import { buildServer } from './server.ts';
 
 export async function start(context: ServiceContext): Promise<RunningService> {
@@ -27,8 +27,9 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   const hsm = pkcs11 && openHsm({ ...pkcs11, onFailure: (reason) => log.event('hsm.failed', { reason }) });
   const trusted = new X509Certificate(ca).raw;
   const keeper = await openKeeper({ config, log, clock, trusted, ...(hsm ? { hsm } : {}) });
-  await openByItself();
+  const opening = await openByItself(config.keyServer, keeper, log);
   telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
+  telemetry.gauge('sealpost_key_store_awaits_token', () => (keeper.status().reason === 'awaits-token' ? 1 : 0));
   telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
   telemetry.gauge('sealpost_key_leases_kept', () =>
     keeper.status().sealed ? 0 : keeper.store().leases.revocations.late(clock.now()).length,
@@ -73,6 +74,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     isReady: () => !keeper.status().sealed && !isAuditFailing(),
     isLive: () => true,
     async stop() {
+      opening.stop();
       backups.stop();
       await Promise.all(exports.map(({ run }) => run.stop()));
       const closed = server.close();
@@ -91,18 +93,5 @@ export async function start(context: ServiceContext): Promise<RunningService> {
 
   function isAuditFailing(): boolean {
     return isAuditTampered() || keeper.journal().isFailing();
-  }
-
-  /** Tries what opens the store by itself, in the order of the configuration. */
-  async function openByItself(): Promise<void> {
-    for (const slot of automaticSlots(config.keyServer)) {
-      try {
-        await openBy(keeper, slot);
-        return;
-      } catch (error) {
-        keeper.slotFailed();
-        log.event('process.failed', { reason: 'slot', ...(error instanceof Error ? { error } : {}) });
-      }
-    }
   }
 }

@@ -1,10 +1,13 @@
-// Takes a person's key into use that was made in the PKCS#11 token and stays there: its name in the token, and its certificate.
+// Takes a person's key into use that was made in the PKCS#11 token and stays there: its name in the token, and its certificate. One
+// that has none yet waits for it, and signs the request for it (keys-csr.ts).
 
 import { createPublicKey } from 'node:crypto';
-import type { TenantId } from '@sealpost/core';
+import { normalAddress, type TenantId } from '@sealpost/core';
 import { KeyFault } from '@sealpost/service';
 import { type Certificate, parseCertificates } from '@sealpost/smime';
+import { actorOf } from '../caller.ts';
 import type { Hsm, HsmKey, HsmKeyName } from '../hsm/hsm.ts';
+import { type Actor, announce } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
 import { identityOf, tenantOf } from './identities.ts';
 import { addressesOf, chainOf, usesOf } from './import.ts';
@@ -12,15 +15,21 @@ import type { Operation } from './operation.ts';
 
 export const keysAddToken: Operation<'keys-add-token'> = {
   subject: ({ address }, store) => (address === undefined ? {} : { address: store.auditAddress(address) }),
-  async run({ label, id, file, address }, { store, tenants, note }) {
+  async run({ label, id, file, address, use }, { store, tenants, note, caller }) {
     if (!store.hsm) throw new KeyFault('hsm-unavailable');
     const name: HsmKeyName = { ...(label === undefined ? {} : { label }), ...(id === undefined ? {} : { id }) };
     const found = await usableKey(name, store.hsm);
+    if (file === undefined) {
+      if (address === undefined) throw new KeyFault('request-malformed');
+      const [identity, tenant] = [normalAddress(address), tenantOf(address, tenants)];
+      note({ tenant });
+      const waiting = addWaiting({ tenant, identity, found, uses: use ? [use] : uses }, store, actorOf(caller));
+      return { imported: [], waiting };
+    }
     const certificates = read(file);
     const leaf = certificates.find(({ spki }) => found.publicKey?.equals(spki));
     if (!leaf) throw new KeyFault('import-mismatch');
-    // By both from now on: a label may be given again, an id too.
-    const token = { label: found.label, id: found.id };
+    const token = nameOf(found);
     const entries = addressesOf(leaf, address).map((each) => ({ address: each, tenant: tenantOf(each, tenants) }));
     const [first] = entries;
     if (!first) throw new KeyFault('import-mismatch');
@@ -37,9 +46,39 @@ export const keysAddToken: Operation<'keys-add-token'> = {
       imported: entries.map((entry) =>
         identityOf(entry.tenant, entry.address, store.certificates.ofAddress(entry.tenant, entry.address)),
       ),
+      waiting: [],
     };
   },
 };
+
+const uses = ['signing', 'decryption'] as const;
+
+interface WaitingKey {
+  readonly tenant: TenantId;
+  readonly identity: string;
+  readonly found: HsmKey;
+  readonly uses: readonly (typeof uses)[number][];
+}
+
+/** Versions that wait for their certificate. Fault: `exists` when this key is one of theirs already. */
+function addWaiting({ tenant, identity, found, uses: wanted }: WaitingKey, store: OpenStore, actor: Actor): string[] {
+  const spki = found.publicKey ?? Buffer.alloc(0);
+  const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  return store.records.transaction(() =>
+    wanted.map((use) => {
+      const isKnown = store.keys.versions(tenant, identity, use).some((each) => each.spki.equals(spki));
+      if (isKnown) throw new KeyFault('exists');
+      const key = store.keys.add({ tenant, identity, use, token: nameOf(found), publicKey, state: 'pre-active' });
+      announce(key, undefined, store, actor);
+      return key.keyId;
+    }),
+  );
+}
+
+/** By both from now on: a label may be given again, an id too. */
+function nameOf({ label, id }: HsmKey): HsmKeyName {
+  return { label, id };
+}
 
 /** Faults: `hsm-extractable`, `import-mismatch` for an AES key, those of the token. */
 async function usableKey(name: HsmKeyName, hsm: Hsm): Promise<HsmKey> {

@@ -91,7 +91,7 @@ function movingBy(step: KeyStep) {
 }
 
 /** Fault: `not-found`. */
-function foundKey(keyId: string, store: OpenStore): StoredKey {
+export function foundKey(keyId: string, store: OpenStore): StoredKey {
   parseKeyId(keyId);
   const key = store.keys.get(keyId as KeyId);
   if (!key) throw new KeyFault('not-found');

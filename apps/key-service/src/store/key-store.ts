@@ -65,6 +65,8 @@ export interface KeyStore {
    * for a key that its state does not let open anything; `key-in-place` for one in a token.
    */
   withSecret<T>(key: KeyId | StoredKey, use: (secret: Buffer) => T): T;
+  /** As `withSecret`, for a key that waits for its certificate: it signs the request for it, and nothing else. */
+  withWaiting<T>(key: StoredKey, use: (secret: Buffer) => T): T;
   /** The secret beside a key in a token; the caller overwrites it. Error: `key-denied` by its state. */
   secretBeside(key: StoredKey): Buffer;
 }
@@ -133,6 +135,11 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
       if (!found || !keyStates[found.state].opens) throw fail('key-denied');
       if (found.token) throw fail('key-in-place');
       return unwrapKey(found.wrapped, factsOf(found), keks, use);
+    },
+    withWaiting(key, use) {
+      if (key.state !== 'pre-active') throw fail('key-denied');
+      if (key.token) throw fail('key-in-place');
+      return unwrapKey(key.wrapped, factsOf(key), keks, use);
     },
     secretBeside(key) {
       if (!key.token || !keyStates[key.state].opens) throw fail('key-denied');
