@@ -32,7 +32,7 @@ export async function openBy(keeper: Keeper, slot: AutomaticSlot): Promise<void>
   }
   const { bytes, development } = readSlotFile(slot.file);
   await keeper.unseal('file', bytes).finally(() => bytes.fill(0));
-  if (development) keeper.markDevelopment();
+  if (development) await keeper.markDevelopment();
 }
 
 export interface Opening {
@@ -60,12 +60,12 @@ export async function openByItself(config: KeyServerConfig, keeper: Keeper, log:
     }
     if (slots.length === 0) return;
     // Opened meanwhile by a person, or sealed by one who wants it so.
-    if (isStopped || (isAgain && keeper.status().reason !== 'awaits-token')) return;
+    if (isStopped || (isAgain && keeper.reason() !== 'awaits-token')) return;
     keeper.slotFailed(awaitsToken ? 'awaits-token' : 'slot-unreadable');
     if (!awaitsToken) return;
     log.event('store.awaits-token', { durationMs: waitMs });
     timer = setTimeout(() => {
-      if (keeper.status().reason === 'awaits-token') void tryAll(Math.min(2 * waitMs, longestWaitMs), true);
+      if (keeper.reason() === 'awaits-token') void tryAll(Math.min(2 * waitMs, longestWaitMs), true);
     }, waitMs);
   }
 

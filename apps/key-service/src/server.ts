@@ -100,7 +100,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
             isPersonRole(caller.role) ? new KeyFault('too-many-attempts') : fail('lease-overloaded'),
           );
         }
-        const refused = caller ? refusal(operation, caller, doorNow()) : 'forbidden';
+        const refused = caller ? await refusal(operation, caller, await doorNow()) : 'forbidden';
         if (caller && refused === undefined) {
           callers.set(request, caller);
           const seen = request.headers[headHeader];
@@ -124,9 +124,10 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   }
   return server as unknown as FastifyInstance;
 
-  function doorNow() {
-    const { sealed, development } = keeper.status();
-    return { store: sealed ? undefined : keeper.store(), development, now: clock.now() };
+  async function doorNow() {
+    const now = clock.now();
+    if (!keeper.isSealed()) return { store: keeper.store(), now };
+    return { store: undefined, development: (await keeper.status()).development, now };
   }
 
   async function counted<T>(
@@ -168,7 +169,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   ): Promise<KeyAnswer<O>> {
     switch (operation) {
       case 'status':
-        return keeper.status() as KeyAnswer<O>;
+        return (await keeper.status()) as KeyAnswer<O>;
       case 'audit-head':
         return { head: keeper.signedHead(), key: keeper.auditKey() } as KeyAnswer<O>;
       case 'unseal':
@@ -179,7 +180,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           async () => {
             const secret = passphraseBytes((request as KeyRequest<'unseal'>).passphrase);
             await keeper.unseal('passphrase', secret).finally(() => secret.fill(0));
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'unseal-share':
@@ -190,7 +191,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           async (note) => {
             const progress = await keeper.unsealShare((request as KeyRequest<'unseal-share'>).share);
             if (progress) note({ slot: progress.slot, count: progress.have });
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'unseal-reset':
@@ -200,7 +201,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           () => ({}),
           async (note) => {
             note({ count: keeper.resetShares() });
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'seal':
@@ -210,7 +211,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           () => ({}),
           async () => {
             await keeper.seal();
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'backup-make':
@@ -236,7 +237,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     const { subject, run } = operations[operation];
     const { installation } = config;
     const now = clock.now();
-    const tenants = reachOf(request, caller, store, config.tenants);
+    const tenants = await reachOf(request, caller, store, config.tenants);
     if (!subject) return await run(request, { caller, store, tenants, installation, now, note: () => undefined });
     return await audited(
       operation,
@@ -267,7 +268,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   async function audited<T>(
     operation: string,
     caller: Caller,
-    subjectOf: () => AuditSubject,
+    subjectOf: () => Promise<AuditSubject> | AuditSubject,
     run: (note: (more: AuditSubject) => void) => Promise<T>,
   ): Promise<T> {
     const request = randomUUID();
@@ -277,7 +278,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     let noted: AuditSubject = {};
     try {
       // A request that cannot even be named is refused before there is an intent; its outcome is on record all the same.
-      noted = subjectOf();
+      noted = await subjectOf();
       await write({ kind: 'intent', ...noted });
       const result = await run((more) => {
         noted = { ...noted, ...more };

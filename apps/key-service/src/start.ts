@@ -28,11 +28,11 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   const trusted = new X509Certificate(ca).raw;
   const keeper = await openKeeper({ config, log, clock, trusted, ...(hsm ? { hsm } : {}) });
   const opening = await openByItself(config.keyServer, keeper, log);
-  telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
-  telemetry.gauge('sealpost_key_store_awaits_token', () => (keeper.status().reason === 'awaits-token' ? 1 : 0));
-  telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
+  telemetry.gauge('sealpost_key_store_open', () => (keeper.isSealed() ? 0 : 1));
+  telemetry.gauge('sealpost_key_store_awaits_token', () => (keeper.reason() === 'awaits-token' ? 1 : 0));
+  telemetry.gauge('sealpost_key_leases', () => (keeper.isSealed() ? 0 : keeper.store().leases.live(clock.now())));
   telemetry.gauge('sealpost_key_leases_kept', () =>
-    keeper.status().sealed ? 0 : keeper.store().leases.revocations.late(clock.now()).length,
+    keeper.isSealed() ? 0 : keeper.store().leases.revocations.late(clock.now()).length,
   );
   telemetry.gauge('sealpost_audit_failing', () => (isAuditFailing() ? 1 : 0));
   const tending = keepTending({
@@ -45,7 +45,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     tending.dues().map(({ tenant, use, at }) => ({ value: at.getTime() / 1000, labels: { tenant, use } })),
   );
   const ages = certificateAges(config.tenants.map(({ id }) => id));
-  telemetry.gauge('sealpost_certificates', () => (keeper.status().sealed ? [] : ages(keeper.store(), clock.now())));
+  telemetry.gauge('sealpost_certificates', () => (keeper.isSealed() ? [] : ages(keeper.store(), clock.now())));
 
   const backups = keepBackups(config.keyServer.backup, keeper, log, clock);
   telemetry.gauge('sealpost_backup_age_seconds', () => backups.ages().backup);
@@ -71,7 +71,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   await server.listen({ host: config.keyServer.listen.host, port: config.keyServer.listen.port });
 
   return {
-    isReady: () => !keeper.status().sealed && !isAuditFailing(),
+    isReady: () => !keeper.isSealed() && !isAuditFailing(),
     isLive: () => true,
     async stop() {
       opening.stop();
@@ -79,7 +79,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
       await Promise.all(exports.map(({ run }) => run.stop()));
       const closed = server.close();
       // Requests that workers keep open would hold up the end.
-      if (!keeper.status().sealed) keeper.store().leases.revocations.release();
+      if (!keeper.isSealed()) keeper.store().leases.revocations.release();
       await closed;
       await tending.stop();
       await keeper.close();
@@ -88,7 +88,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   };
 
   function isAuditTampered(): boolean {
-    return keeper.status().reason === 'audit-tampered';
+    return keeper.reason() === 'audit-tampered';
   }
 
   function isAuditFailing(): boolean {

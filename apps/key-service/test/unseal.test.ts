@@ -158,7 +158,9 @@ test('with the rules of production nobody changes a slot alone', async () => {
   await using service = await runKeyService({
     slot: 'passphrase',
     prepare: (_, config) =>
-      withStore(config, passphraseBytes(passphrase), (store) => void store.policies.replace(firstPolicy(false))),
+      withStore(config, passphraseBytes(passphrase), async (store) => {
+        await store.policies.replace(firstPolicy(false));
+      }),
   });
   const operator = service.call('operator');
   await operator.call('unseal', { passphrase });

@@ -9,7 +9,7 @@ import { actorOf } from '../caller.ts';
 import type { Hsm, HsmKey, HsmKeyName } from '../hsm/hsm.ts';
 import { type Actor, announce } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
-import { identityOf, tenantOf } from './identities.ts';
+import { identitiesNamed, tenantOf } from './identities.ts';
 import { addressesOf, chainOf, usesOf } from './import.ts';
 import type { Operation } from './operation.ts';
 
@@ -23,7 +23,7 @@ export const keysAddToken: Operation<'keys-add-token'> = {
       if (address === undefined) throw new KeyFault('request-malformed');
       const [identity, tenant] = [normalAddress(address), tenantOf(address, tenants)];
       note({ tenant });
-      const waiting = addWaiting({ tenant, identity, found, uses: use ? [use] : uses }, store, actorOf(caller));
+      const waiting = await addWaiting({ tenant, identity, found, uses: use ? [use] : uses }, store, actorOf(caller));
       return { imported: [], waiting };
     }
     const certificates = read(file);
@@ -39,15 +39,10 @@ export const keysAddToken: Operation<'keys-add-token'> = {
       certificate: leaf.fingerprint,
       count: entries.length,
     });
-    store.records.transaction(() => {
-      for (const entry of entries) add({ ...entry, token, leaf, chain: chainOf(leaf, certificates) }, store);
+    await store.records.transaction(async () => {
+      for (const entry of entries) await add({ ...entry, token, leaf, chain: chainOf(leaf, certificates) }, store);
     });
-    return {
-      imported: entries.map((entry) =>
-        identityOf(entry.tenant, entry.address, store.certificates.ofAddress(entry.tenant, entry.address)),
-      ),
-      waiting: [],
-    };
+    return { imported: await identitiesNamed(entries, store), waiting: [] };
   },
 };
 
@@ -61,18 +56,24 @@ interface WaitingKey {
 }
 
 /** Versions that wait for their certificate. Fault: `exists` when this key is one of theirs already. */
-function addWaiting({ tenant, identity, found, uses: wanted }: WaitingKey, store: OpenStore, actor: Actor): string[] {
+async function addWaiting(
+  { tenant, identity, found, uses: wanted }: WaitingKey,
+  store: OpenStore,
+  actor: Actor,
+): Promise<string[]> {
   const spki = found.publicKey ?? Buffer.alloc(0);
   const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-  return store.records.transaction(() =>
-    wanted.map((use) => {
-      const isKnown = store.keys.versions(tenant, identity, use).some((each) => each.spki.equals(spki));
-      if (isKnown) throw new KeyFault('exists');
-      const key = store.keys.add({ tenant, identity, use, token: nameOf(found), publicKey, state: 'pre-active' });
-      announce(key, undefined, store, actor);
-      return key.keyId;
-    }),
-  );
+  return await store.records.transaction(async () => {
+    const added: string[] = [];
+    for (const use of wanted) {
+      const known = await store.keys.versions(tenant, identity, use);
+      if (known.some((each) => each.spki.equals(spki))) throw new KeyFault('exists');
+      const key = await store.keys.add({ tenant, identity, use, token: nameOf(found), publicKey, state: 'pre-active' });
+      await announce(key, undefined, store, actor);
+      added.push(key.keyId);
+    }
+    return added;
+  });
 }
 
 /** By both from now on: a label may be given again, an id too. */
@@ -96,14 +97,14 @@ interface Entry {
   readonly chain: readonly Buffer[];
 }
 
-function add({ tenant, address, token, leaf, chain }: Entry, { keys, certificates }: OpenStore): void {
+async function add({ tenant, address, token, leaf, chain }: Entry, { keys, certificates }: OpenStore): Promise<void> {
   const { fingerprint, der: certificate, spki } = leaf;
   const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-  const known = certificates.ofAddress(tenant, address).filter((each) => each.fingerprint === fingerprint);
+  const known = (await certificates.ofAddress(tenant, address)).filter((each) => each.fingerprint === fingerprint);
   if (known.some(({ keyId }) => keyId !== undefined)) throw new KeyFault('exists');
   for (const use of usesOf(leaf)) {
-    const { keyId } = keys.add({ tenant, identity: address, use, token, publicKey });
-    certificates.add(tenant, { fingerprint, certificate, chain, address, keyId, pinned: false });
+    const { keyId } = await keys.add({ tenant, identity: address, use, token, publicKey });
+    await certificates.add(tenant, { fingerprint, certificate, chain, address, keyId, pinned: false });
   }
 }
 

@@ -19,18 +19,18 @@ const maxCommonName = 64;
 export const keysCsr: Operation<'keys-csr'> = {
   subject: ({ keyId }, store) => ({ tenant: parseKeyId(keyId).tenant, key: store.auditKey(keyId) }),
   async run({ keyId }, { store }) {
-    const key = foundKey(keyId, store);
+    const key = await foundKey(keyId, store);
     if (key.state !== 'pre-active') throw new KeyFault('key-state');
-    const prepared = prepare(key, store);
+    const prepared = await prepare(key, store);
     return { request: prepared.finish(await signed(key, prepared, store)) };
   },
 };
 
-function prepare(key: StoredKey, store: OpenStore): PreparedRequest {
+async function prepare(key: StoredKey, store: OpenStore): Promise<PreparedRequest> {
   const { tenant, identity, use } = key.name;
-  const inUse = store.keys.current(tenant, identity, use);
-  const before = inUse && certificateOf(inUse, store)?.certificate;
-  const uses = twinsOf(key, store).filter(({ state }) => state === 'pre-active');
+  const inUse = await store.keys.current(tenant, identity, use);
+  const before = inUse && (await certificateOf(inUse, store))?.certificate;
+  const uses = (await twinsOf(key, store)).filter(({ state }) => state === 'pre-active');
   try {
     return prepareRequest({
       subject: before ? { of: before } : { commonName: identity.slice(0, maxCommonName) },
