@@ -9,7 +9,7 @@ import { metrics } from '@sealpost/service';
 import { connectSmtp, hasPrometheus, type Prometheus, startPrometheus, startSmtpSink } from '@sealpost/testkit';
 import { dashboardFiles } from '../../infra/grafana/src/dashboards.ts';
 import { type HostPort, startInstallation } from './installation.ts';
-import { until } from './operating.ts';
+import { reconfigure, until } from './operating.ts';
 import { mail, makePartner } from './partner.ts';
 
 const directory = join(import.meta.dirname, '../../infra/grafana/dashboards');
@@ -72,6 +72,7 @@ test('every query returns data from a running gateway', async (t) => {
   );
   await gateway.cli('identity', 'add', alice, '--algorithm', 'p-256');
   await gateway.cli('trust', 'add', partner.ca);
+  await reconfigure(gateway, (config) => ({ ...config, egress: { ...config.egress, waitingDomains: 5 } }), 'egress');
   const targets = Object.values(gateway.ready.metrics).flatMap((urls) => urls.map((url) => new URL(url).host));
   const prometheus = stack.use(await startPrometheus(targets));
 

@@ -87,10 +87,12 @@ test('every series is of the table, shown by a process and with labels that the 
     const metric = metricOf(name);
     if (metric === undefined) return true;
     const by: readonly ServiceRole[] = metrics[metric].by;
-    const table: Readonly<Record<string, readonly string[] | 'configured' | 'code'>> = metrics[metric].labels;
+    const table: Readonly<Record<string, readonly string[] | 'configured' | 'code' | 'domain'>> =
+      metrics[metric].labels;
     const isLabel = ([label, value]: readonly [string, string]): boolean => {
       const values = table[label];
       if (values === 'configured') return [tenant, 'installation', 'none', 'internal', 'external'].includes(value);
+      if (values === 'domain') return false;
       return values === 'code' ? Object.hasOwn(errors, value) : (values?.includes(value) ?? false);
     };
     return (
@@ -102,11 +104,13 @@ test('every series is of the table, shown by a process and with labels that the 
   assert.deepEqual(wrong, []);
 });
 
-/** Of what this installation does not have: backups, and collectors that the audit log goes to. */
+/** Of what this installation does not have: backups, collectors that the audit log goes to, domains in metrics. */
 const unconfigured: readonly MetricName[] = [
   'sealpost_backup_age_seconds',
   'sealpost_backup_drill_age_seconds',
   'sealpost_audit_export_behind',
+  'sealpost_domain_oldest_seconds',
+  'sealpost_domain_waiting_recipients',
 ];
 
 test('every gauge of the table is shown by each of its processes from the start', () => {

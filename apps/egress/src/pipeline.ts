@@ -22,6 +22,7 @@ import { type ReportTools, report } from './report.ts';
 import { type Sent, send } from './send.ts';
 import { type SettleRules, settle } from './settle.ts';
 import { tell, tellDoubt } from './tell.ts';
+import type { Waiting } from './waiting.ts';
 
 /**
  * A finished delivery is remembered this long: its blob goes before its job does, so a process that dies between the two must not
@@ -39,6 +40,7 @@ export interface PipelineTools extends LoadTools, ReportTools {
   readonly hops: readonly NextHop[];
   readonly log: Log;
   readonly telemetry: Telemetry;
+  readonly waiting: Waiting;
   /** 0 ≤ n < 1, for jitter. */
   readonly random: () => number;
   readonly rules: Pick<SettleRules, 'maxAgeMs' | 'delayNoticeMs'>;

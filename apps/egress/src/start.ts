@@ -16,6 +16,8 @@ import {
 import { connect, type Peer } from './connection.ts';
 import { nextHop } from './next-hop.ts';
 import { deliver } from './pipeline.ts';
+import { showWaiting } from './show-waiting.ts';
+import { waiting } from './waiting.ts';
 
 const hourMs = 60 * 60_000;
 /** Jobs wait and none was fetched for this long: only a restart helps. Above any pause that a healthy process makes. */
@@ -47,6 +49,8 @@ export async function start({ config, log, clock, telemetry, instance }: Service
         }),
     }),
   );
+  const line = waiting();
+  showWaiting(telemetry, clock, line, config.egress);
   const maxAgeMs = config.queue.maxAgeHours * hourMs;
   const handle = deliver({
     keys,
@@ -58,6 +62,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     telemetry,
     random: Math.random,
     hops,
+    waiting: line,
     installation: config.installation,
     ticketLifeMs: ticketLifeMs(config.queue),
     markLifeMs: ticketLifeMs(config.queue),

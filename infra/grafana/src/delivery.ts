@@ -35,6 +35,33 @@ export const delivery = dashboard('delivery', 'delivery', {
       badFrom: 1,
     }),
   ],
+  Waiting: [
+    table({
+      title: 'Oldest mail that waits for another try, by route',
+      about: 'Age since its 250. A route whose next hop is down grows here first. Runbook: SealpostDeliveryLate.',
+      unit: 's',
+      queries: { oldest: 'sort_desc(max by (route) (sealpost_route_oldest_seconds))' },
+    }),
+    table({
+      title: 'Oldest mail that waits for another try, by domain',
+      about:
+        'Age since its 250, of the domains that wait longest. Only with `egress.waitingDomains`: whoever sees this sees where mail goes.',
+      unit: 's',
+      queries: { oldest: 'sort_desc(max by (domain) (sealpost_domain_oldest_seconds))' },
+    }),
+    lines({
+      title: 'Recipients who wait, by route',
+      about: 'For another try.',
+      unit: 'short',
+      queries: { '{{route}}': 'sum by (route) (sealpost_route_waiting_recipients)' },
+    }),
+    lines({
+      title: 'Recipients who wait, by domain',
+      about: 'For another try, of the domains that wait longest; only with `egress.waitingDomains`.',
+      unit: 'short',
+      queries: { '{{domain}}': 'sum by (domain) (sealpost_domain_waiting_recipients)' },
+    }),
+  ],
   Routes: [
     table({
       title: 'Tries that have to be repeated, last hour',

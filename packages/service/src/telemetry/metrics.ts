@@ -1,6 +1,6 @@
 // Every metric there is, with its labels. A label's values are a closed list, a code of the error table or a name from the
-// configuration: never something that mail brings along, which would let a stranger grow the number of series. Add a row
-// here before using it. Names follow Prometheus: base units, `_total` for counters. `docs/metrics.md` is made from it.
+// configuration: never something that mail brings along, which would let a stranger grow the number of series (the one exception is
+// asked for and bounded by the configuration, `egress.waitingDomains`). Add a row here before using it. Names follow Prometheus: base units, `_total` for counters. `docs/metrics.md` is made from it.
 
 import { type ErrorCode, type EventName, events, type ServiceRole } from '@sealpost/core';
 import { type KeyOperation, keyOperations } from '../key-protocol/operations.ts';
@@ -19,8 +19,8 @@ interface Row {
   readonly grows?: true;
 }
 
-/** `configured`: a tenant, source or route; `code`: of the error table. */
-type LabelValues = readonly string[] | 'configured' | 'code';
+/** `configured`: a tenant, source or route; `code`: of the error table; `domain`: at most `egress.waitingDomains`, and `other`. */
+type LabelValues = readonly string[] | 'configured' | 'code' | 'domain';
 
 const directions = ['outbound', 'inbound'] as const;
 const stages = ['crypto', 'delivery'] as const;
@@ -131,6 +131,30 @@ export const metrics = {
     help: 'Sessions with a next hop that were opened or given up, by TLS version (`plain`: without) or by why there was none: STARTTLS not offered or refused, a certificate that is not believed, no common version or cipher, a connection that ended',
     by: ['egress'],
     labels: { route: 'configured', tls: [...tlsVersions, 'plain', 'refused', ...tlsFailures] },
+  },
+  sealpost_route_oldest_seconds: {
+    kind: 'gauge',
+    help: 'Age of the oldest mail of a route that waits for another try, as far as this process tried it last; 0 for none',
+    by: ['egress'],
+    labels: { route: 'configured' },
+  },
+  sealpost_route_waiting_recipients: {
+    kind: 'gauge',
+    help: 'Recipients of a route who wait for another try, as far as this process tried them last; 50,000 at most',
+    by: ['egress'],
+    labels: { route: 'configured' },
+  },
+  sealpost_domain_oldest_seconds: {
+    kind: 'gauge',
+    help: 'The same by domain of the recipients, where `egress.waitingDomains` asks for it: those that wait longest',
+    by: ['egress'],
+    labels: { domain: 'domain' },
+  },
+  sealpost_domain_waiting_recipients: {
+    kind: 'gauge',
+    help: 'Recipients of these domains who wait for another try',
+    by: ['egress'],
+    labels: { domain: 'domain' },
   },
   sealpost_route_bytes_in_flight: {
     kind: 'gauge',
@@ -355,7 +379,7 @@ export type Labels<Name extends MetricName> = {
 
 type ValueOf<Values> = Values extends 'code'
   ? ErrorCode
-  : Values extends 'configured'
+  : Values extends 'configured' | 'domain'
     ? string
     : Values extends readonly (infer Value)[]
       ? Value
