@@ -71,12 +71,12 @@ export async function drill(scratch: Scratch, sealed: Buffer): Promise<{ report:
   });
 }
 
-/** When the last drill passed whose report in `directory` this audit key signed. */
-export function lastDrill(directory: string, key: string): Date | undefined {
+/** The report in `directory` of the last drill that passed, if this audit key signed it. */
+export function lastDrill(directory: string, key: string): DrillReport | undefined {
   const names = readdirSync(directory).filter((name) => name.startsWith(reportPrefix) && name.endsWith('.json'));
   for (const name of names.sort().reverse()) {
     const report = readReport(join(directory, name), key);
-    if (report?.passed) return new Date(report.at);
+    if (report?.passed) return report;
   }
   return undefined;
 }
