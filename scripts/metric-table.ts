@@ -8,7 +8,8 @@ const head = `# Metrics
 Every metric that a Sealpost process shows on its \`/metrics\` (Prometheus text format), made from the table in
 \`packages/service/src/telemetry/metrics.ts\`. Units are the base units that Prometheus uses, and stand in the name: seconds, bytes; a
 name that ends in \`_total\` is a counter, which begins at 0 when its process starts. Values of labels are closed lists, codes of
-[errors.md](errors.md), or names from the configuration (tenants, sources, routes); nothing that mail brings along.
+[errors.md](errors.md), or names from the configuration (tenants, sources, routes); nothing that mail brings along but the few
+domains that \`egress.waitingDomains\` asks for.
 
 A series appears when there is something to count; \`sealpost_events_total\` has its warnings and errors at 0 from the start, so that
 alert rules see the first one. What the queue and Redis hold is the same in every process that shows it: take the maximum, not the sum.
@@ -41,10 +42,11 @@ export function renderMetrics(): string {
   return `${head}${rows.join('\n')}\n`;
 }
 
-type LabelValues = readonly string[] | 'configured' | 'code';
+type LabelValues = readonly string[] | 'configured' | 'code' | 'domain';
 
 function valuesText(label: string, values: LabelValues): string {
   if (values === 'configured') return 'from the configuration';
   if (values === 'code') return 'error code';
+  if (values === 'domain') return '`egress.waitingDomains` domains at most, and `other`';
   return values.length > longList ? (closedLists[label] ?? values.join(', ')) : values.join(', ');
 }

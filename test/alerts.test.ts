@@ -35,7 +35,8 @@ test('rules ask for metrics, labels, stages and events that exist', () => {
   for (const [, name = '', matchers = ''] of series) {
     const metric = metricOf(name);
     assert.ok(metric, `${name} is not in the table`);
-    const labels: Readonly<Record<string, readonly string[] | 'configured' | 'code'>> = metrics[metric].labels;
+    const labels: Readonly<Record<string, readonly string[] | 'configured' | 'code' | 'domain'>> =
+      metrics[metric].labels;
     for (const [, label = '', values = ''] of matchers.matchAll(/(\w+)=~?"([^"]*)"/g)) {
       const known = labels[label];
       assert.ok(known, `${name} has no label ${label}`);

@@ -31,7 +31,7 @@ const soleUsers: Readonly<Record<string, readonly string[]>> = {
   asn1js: ['packages/smime/src/cms'],
   '@peculiar/x509': ['packages/smime/src/pki'],
   '@opentelemetry': ['packages/service/src/telemetry'],
-  'node:sqlite': ['apps/key-service'],
+  'node:sqlite': ['apps/key-service/src/store'],
   pkcs11js: ['apps/key-service/src/hsm', 'packages/testkit'],
   'shamir-secret-sharing': ['packages/service/src/seal'],
 };

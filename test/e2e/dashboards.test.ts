@@ -2,15 +2,14 @@
 // running gateway feeds.
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { metrics } from '@sealpost/service';
-import { connectSmtp, freePort, startSmtpSink, temporaryDirectory } from '@sealpost/testkit';
+import { connectSmtp, hasPrometheus, type Prometheus, startPrometheus, startSmtpSink } from '@sealpost/testkit';
 import { dashboardFiles } from '../../infra/grafana/src/dashboards.ts';
-import { type HostPort, startInstallation, type TestInstallation } from './installation.ts';
-import { until } from './operating.ts';
+import { type HostPort, startInstallation } from './installation.ts';
+import { reconfigure, until } from './operating.ts';
 import { mail, makePartner } from './partner.ts';
 
 const directory = join(import.meta.dirname, '../../infra/grafana/dashboards');
@@ -54,8 +53,7 @@ test('they ask only for metrics of the table', () => {
 });
 
 test('every query returns data from a running gateway', async (t) => {
-  if (spawnSync('prometheus', ['--version']).error)
-    return t.skip('prometheus (Debian package prometheus) is not installed');
+  if (!hasPrometheus()) return t.skip('prometheus (Debian package prometheus) is not installed');
   await using stack = new AsyncDisposableStack();
   const outside = stack.use(
     await startSmtpSink({
@@ -74,7 +72,9 @@ test('every query returns data from a running gateway', async (t) => {
   );
   await gateway.cli('identity', 'add', alice, '--algorithm', 'p-256');
   await gateway.cli('trust', 'add', partner.ca);
-  const prometheus = await startPrometheus(stack, gateway);
+  await reconfigure(gateway, (config) => ({ ...config, egress: { ...config.egress, waitingDomains: 5 } }), 'egress');
+  const targets = Object.values(gateway.ready.metrics).flatMap((urls) => urls.map((url) => new URL(url).host));
+  const prometheus = stack.use(await startPrometheus(targets));
 
   const signed = partner.protect('Content-Type: text/plain\r\n\r\nHello\r\n', {
     signer: bob,
@@ -96,52 +96,17 @@ test('every query returns data from a running gateway', async (t) => {
   let silent: readonly Query[] = queries;
   await until('every query has an answer', async () => {
     await traffic();
-    const answers = await Promise.all(silent.map(({ expr }) => ask(prometheus, expr)));
+    const answers = await Promise.all(silent.map(({ expr }) => countNumbers(prometheus, expr)));
     silent = silent.filter((_, index) => answers[index] === 0);
     return silent.length === 0 || undefined;
   }).catch(() => undefined);
   assert.deepEqual(silent, []);
 });
 
-async function startPrometheus(stack: AsyncDisposableStack, { ready }: TestInstallation): Promise<string> {
-  const { path } = stack.use(await temporaryDirectory());
-  const targets = Object.values(ready.metrics).flat();
-  const config = {
-    global: { scrape_interval: '1s', scrape_timeout: '1s' },
-    scrape_configs: [{ job_name: 'sealpost', static_configs: [{ targets: targets.map((url) => new URL(url).host) }] }],
-  };
-  // JSON is YAML.
-  writeFileSync(join(path, 'prometheus.yml'), JSON.stringify(config));
-  const port = await freePort();
-  const flags = [
-    `--config.file=${join(path, 'prometheus.yml')}`,
-    `--storage.tsdb.path=${join(path, 'data')}`,
-    `--web.listen-address=127.0.0.1:${port}`,
-  ];
-  const process = spawn('prometheus', flags, { stdio: 'ignore' });
-  const gone = new Promise((resolve) => process.once('exit', resolve));
-  stack.defer(async () => {
-    process.kill('SIGKILL');
-    await gone;
-  });
-  const url = `http://127.0.0.1:${port}`;
-  await until('prometheus is ready', async () => {
-    const answer = await fetch(`${url}/-/ready`).catch(() => undefined);
-    return answer?.ok || undefined;
-  });
-  return url;
-}
-
-/** How many series answer with a number. Throws with Prometheus' own words for a query that is none. */
-async function ask(prometheus: string, expr: string): Promise<number> {
-  const query = new URLSearchParams({ query: expr.replaceAll('$__rate_interval', '15s') });
-  const response = await fetch(`${prometheus}/api/v1/query?${query}`);
-  const { data, error } = (await response.json()) as {
-    data?: { result: readonly { value: readonly [number, string] }[] };
-    error?: string;
-  };
-  assert.ok(data, `${expr}: ${error}`);
-  return data.result.filter(({ value }) => Number.isFinite(Number(value[1]))).length;
+/** How many series answer with a number. */
+async function countNumbers(prometheus: Prometheus, expr: string): Promise<number> {
+  const values = await prometheus.ask(expr.replaceAll('$__rate_interval', '15s'));
+  return values.filter(Number.isFinite).length;
 }
 
 async function send(door: HostPort, from: string, to: string, message: Buffer): Promise<void> {

@@ -47,6 +47,10 @@ after(async () => {
 async function send(from: string): Promise<void> {
   const client = await connectSmtp(gateway.ready.outbound);
   await client.greet();
+  if (from.startsWith('alice')) {
+    await client.startTls();
+    await client.command('EHLO alpha.test');
+  }
   const message = mail({ From: from, To: 'carol@nowhere.test', Subject: 'x' }, 'Hello\n');
   await client.send({ from, to: ['carol@nowhere.test'], message });
 }
@@ -83,10 +87,12 @@ test('every series is of the table, shown by a process and with labels that the 
     const metric = metricOf(name);
     if (metric === undefined) return true;
     const by: readonly ServiceRole[] = metrics[metric].by;
-    const table: Readonly<Record<string, readonly string[] | 'configured' | 'code'>> = metrics[metric].labels;
+    const table: Readonly<Record<string, readonly string[] | 'configured' | 'code' | 'domain'>> =
+      metrics[metric].labels;
     const isLabel = ([label, value]: readonly [string, string]): boolean => {
       const values = table[label];
       if (values === 'configured') return [tenant, 'installation', 'none', 'internal', 'external'].includes(value);
+      if (values === 'domain') return false;
       return values === 'code' ? Object.hasOwn(errors, value) : (values?.includes(value) ?? false);
     };
     return (
@@ -98,11 +104,13 @@ test('every series is of the table, shown by a process and with labels that the 
   assert.deepEqual(wrong, []);
 });
 
-/** Of what this installation does not have: backups, and collectors that the audit log goes to. */
+/** Of what this installation does not have: backups, collectors that the audit log goes to, domains in metrics. */
 const unconfigured: readonly MetricName[] = [
   'sealpost_backup_age_seconds',
   'sealpost_backup_drill_age_seconds',
   'sealpost_audit_export_behind',
+  'sealpost_domain_oldest_seconds',
+  'sealpost_domain_waiting_recipients',
 ];
 
 test('every gauge of the table is shown by each of its processes from the start', () => {
@@ -125,6 +133,8 @@ test('one message and one refusal are counted where they were', () => {
     ['sealpost_queue_wait_seconds_count', { stage: 'delivery' }],
     ['sealpost_job_seconds_count', { stage: 'crypto' }],
     ['sealpost_message_seconds_count', { direction }],
+    ['sealpost_tls_handshakes_total', { door: direction, result: 'TLSv1.3' }],
+    ['sealpost_route_sessions_total', { route: 'external', tls: 'plain' }],
     ['sealpost_key_calls_total', { role: 'crypto-worker', operation: 'lease', outcome: 'ok' }],
     ['sealpost_key_store_open', {}],
     ['sealpost_redis_persisting', {}],
@@ -135,6 +145,14 @@ test('one message and one refusal are counted where they were', () => {
   }
   const value = (name: string, labels: object) =>
     shown.find((each) => each.name === name && sameLabels(each.labels, labels))?.value;
+  for (const [name, labels] of [
+    ['sealpost_tls_handshakes_total', { door: 'key-service', result: 'TLSv1.3' }],
+    ['sealpost_redis_commands_total', {}],
+    ['sealpost_redis_cpu_seconds_total', {}],
+    ['sealpost_redis_network_bytes_total', { direction: 'in' }],
+    ['sealpost_redis_memory_bytes', { which: 'used' }],
+  ] as const)
+    assert.ok(Number(value(name, labels)) > 0, name);
   assert.equal(value('sealpost_audit_failing', {}), 0);
   assert.equal(value('sealpost_events_total', { event: 'alert.authenticity' }), 0, 'warnings begin at 0');
   assert.equal(value('sealpost_certificates', { tenant, holder: 'own', left: 'ended' }), 0);

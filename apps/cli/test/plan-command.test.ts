@@ -1,16 +1,15 @@
 // `sealpost plan` as a person runs it, its quantities, and its service times from a real Prometheus.
 
 import assert from 'node:assert/strict';
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { freePort, temporaryDirectory } from '@sealpost/testkit';
+import { hasPrometheus, startPrometheus } from '@sealpost/testkit';
 import { toBytes, toMix, toRate, toSeconds } from '../src/plan/quantities.ts';
 import { recordedTimes } from '../src/plan/recorded.ts';
 
@@ -68,29 +67,21 @@ test('a table for people, one value with --json, exit code 1 for what cannot be 
 });
 
 test('service times come from the metrics of an installation', async (t) => {
-  if (spawnSync('prometheus', ['--version']).error) return t.skip('prometheus (Debian package) is not installed');
+  if (!hasPrometheus()) return t.skip('prometheus (Debian package) is not installed');
   const started = performance.now();
   const installation = createServer((_, response) => {
     const seconds = (performance.now() - started) / 1000;
     const messages = `sealpost_messages_accepted_total{direction="outbound",tenant="a"} ${seconds * 100}\n`;
     const cpu = (role: string, share: number): string =>
       `sealpost_process_cpu_seconds_total{role="${role}"} ${seconds * share}\n`;
-    response.end(messages + cpu('ingress', 0.2) + cpu('crypto-worker', 1.2) + cpu('egress', 0.4));
+    const redis = `sealpost_redis_cpu_seconds_total ${seconds * 0.1}\n`;
+    response.end(messages + cpu('ingress', 0.2) + cpu('crypto-worker', 1.2) + cpu('egress', 0.4) + redis);
   }).listen(0, '127.0.0.1');
   await once(installation, 'listening');
   const { port: target } = installation.address() as AddressInfo;
-  await using directory = await temporaryDirectory();
-  const config = join(directory.path, 'prometheus.yml');
-  writeFileSync(
-    config,
-    `scrape_configs: [{job_name: a, scrape_interval: 200ms, scrape_timeout: 200ms, static_configs: [{targets: ['127.0.0.1:${target}']}]}]`,
-  );
-  const port = await freePort();
-  const data = join(directory.path, 'data');
-  const args = ['--config.file', config, '--storage.tsdb.path', data, '--web.listen-address', `127.0.0.1:${port}`];
-  const prometheus = spawn('prometheus', args, { stdio: 'ignore' });
+  await using prometheus = await startPrometheus([`127.0.0.1:${target}`], 200);
   try {
-    const ask = () => run('--rate', '100/s', '--json', '--from-prometheus', `http://127.0.0.1:${port}`);
+    const ask = () => run('--rate', '100/s', '--json', '--from-prometheus', prometheus.url);
     let answer = await ask();
     // It has to start and to see the counters move.
     for (let tries = 0; answer.code === 1 && answer.stdout === '' && tries < 60; tries++) {
@@ -102,10 +93,8 @@ test('service times come from the metrics of an installation', async (t) => {
     const ms = Object.fromEntries(
       parts.map(({ part, service }: { part: string; service: number }) => [part, Math.round(service * 10_000) / 10]),
     );
-    assert.deepEqual([ms.ingress, ms['crypto-worker'], ms.egress], [2, 12, 4]);
+    assert.deepEqual([ms.ingress, ms.redis, ms['crypto-worker'], ms.egress], [2, 1, 12, 4]);
   } finally {
-    prometheus.kill();
-    await once(prometheus, 'exit');
     installation.closeAllConnections();
     installation.close();
   }

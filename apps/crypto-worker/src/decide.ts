@@ -55,7 +55,7 @@ export function policyOf(worker: Worker, job: CryptoJob): TenantPolicy {
 async function writePlan(worker: Worker, loaded: Loaded, plan: Plan): Promise<Buffer> {
   const { job, ticket } = loaded;
   const { keyId, publicKey } = await worker.keys.spoolPublicKey(job.tenant, 'crypto');
-  const sealed = sealBytes([encodePlan(plan)], planContext(loaded, keyId), publicKey);
+  const sealed = sealBytes([encodePlan(plan)], planContext(loaded, keyId), publicKey, worker.sessions);
   const planTicket = await worker.tickets.sign({
     ...ticket,
     kind: 'plan',

@@ -2,7 +2,7 @@
 // when every group is published or set aside; until then a retry starts over with the same plan.
 
 import type { Claim, CryptoJob, DeliveryJob, Handler, Outcome } from '@sealpost/core';
-import { steps } from '@sealpost/service';
+import { jobSpan, messaging, steps } from '@sealpost/service';
 import { classify } from './classify.ts';
 import { decideOnce } from './decide.ts';
 import { workOff } from './groups.ts';
@@ -18,19 +18,14 @@ import { planBlob, publishedMark, type Worker } from './worker.ts';
 export function cryptoHandler(worker: Worker): Handler<CryptoJob> {
   const tables = stepTables(worker);
   return (job, claim, retryAs) => {
-    const attributes = { tenant: job.tenant, message: job.id, attempt: claim.diedBefore };
-    return worker.telemetry.span(
-      'worker.process',
-      attributes,
-      async (set) => {
-        const tried = worker.telemetry.current();
-        if (tried) retryAs({ ...job, tried });
-        const outcome = await processJob(worker, tables, job, claim);
-        set({ outcome: outcome.kind, ...(outcome.kind === 'done' ? {} : { code: outcome.code }) });
-        return outcome;
-      },
-      { parent: job.trace ?? 'none', kind: 'consumer', ...(job.tried ? { links: [job.tried] } : {}) },
-    );
+    const attributes = { message: job.id, attempt: claim.diedBefore };
+    return jobSpan(worker.telemetry, 'worker.process', { stage: 'crypto', job, claim }, attributes, async (set) => {
+      const tried = worker.telemetry.current();
+      if (tried) retryAs({ ...job, tried });
+      const outcome = await processJob(worker, tables, job, claim);
+      set({ outcome: outcome.kind, ...(outcome.kind === 'done' ? {} : { code: outcome.code }) });
+      return outcome;
+    });
   };
 }
 
@@ -56,7 +51,14 @@ function stepTables(worker: Worker) {
       { name: 'worker.seal', run: (departing: Departing) => seal(worker, departing) },
       { name: 'worker.store', run: (sealed) => store(worker, sealed) },
     ]),
-    publish: steps(telemetry, [{ name: 'worker.publish', run: (departure: Departure) => publish(worker, departure) }]),
+    publish: steps(telemetry, [
+      {
+        name: 'worker.publish',
+        kind: 'producer',
+        attributes: ({ ready }: Departure) => messaging('publish', 'delivery', ready),
+        run: (departure: Departure) => publish(worker, departure),
+      },
+    ]),
   };
 }
 

@@ -34,6 +34,7 @@ export function report(worker: Worker, { job, ticket }: Decided, group: Group, {
     });
   }
   worker.telemetry.count('sealpost_messages_processed_total', { direction, tenant, action });
+  if (action === 'bounce' && code) worker.telemetry.count('sealpost_bounces_total', { stage: 'crypto', code });
   if (result) worker.telemetry.count('sealpost_signatures_checked_total', { tenant, verdict: verdictOf(result.word) });
 }
 

@@ -34,7 +34,7 @@ export async function seal(worker: Worker, { message, claim, outgoing }: Departi
   const { tenant, id: messageId } = message.job;
   const id = deliveryId(messageId, outgoing.id);
   const { keyId, publicKey } = await worker.keys.spoolPublicKey(tenant, 'delivery');
-  const blob = sealMessage(outgoing, { keyId, tenant, id, stage: 'delivery' }, publicKey);
+  const blob = sealMessage(outgoing, { keyId, tenant, id, stage: 'delivery' }, publicKey, worker.sessions);
   const ticket = await worker.tickets.sign({
     kind: 'delivery',
     tenant,

@@ -6,6 +6,7 @@ import {
   type RunningService,
   type ServiceContext,
   showStages,
+  spoolSessions,
   stageMeters,
   ticketLifeMs,
 } from '@sealpost/service';
@@ -34,6 +35,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     maxAgeMs: config.queue.maxAgeHours * hourMs,
     ticketLifeMs: lifeMs,
     keys,
+    sessions: spoolSessions(),
     tickets: tickets(keys, lifeMs),
     blobs,
     marks: redisMarks(redis),

@@ -10,6 +10,7 @@ import type {
   Marks,
   MessageId,
   Publisher,
+  SpoolSessions,
   TenantId,
   TenantPolicy,
 } from '@sealpost/core';
@@ -25,6 +26,7 @@ export interface Worker {
   /** The longest that a message can be in the queue, quarantine included. */
   readonly ticketLifeMs: number;
   readonly keys: KeyService;
+  readonly sessions: SpoolSessions;
   readonly tickets: Tickets;
   readonly blobs: BlobStore;
   readonly marks: Marks;

@@ -37,7 +37,7 @@ import {
   redisQuarantine,
   type SpoolBlobs,
 } from '@sealpost/queue';
-import { startTelemetry } from '@sealpost/service';
+import { spoolSessions, startTelemetry } from '@sealpost/service';
 import { type MemoryKeyService, memoryKeyService, startRedis, temporaryDirectory } from '@sealpost/testkit';
 import { cryptoHandler } from '../src/pipeline.ts';
 import { tickets } from '../src/tickets.ts';
@@ -132,6 +132,7 @@ export async function startGateway(clock: Clock = { now: () => new Date() }): Pr
     maxAgeMs: 5 * 24 * 60 * 60_000,
     ticketLifeMs,
     keys: service,
+    sessions: spoolSessions(),
     tickets: tickets(service, ticketLifeMs),
     blobs,
     marks: redisMarks(redis),

@@ -2,7 +2,9 @@
 // with the connection's loss, or at a deadline. The only file that knows how nodemailer works inside.
 
 import type { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { fail } from '@sealpost/core';
+import { type Labels, tlsFailure, tlsVersion } from '@sealpost/service';
 import SMTPConnection, { type SMTPConnectionEnvelope } from 'nodemailer/lib/smtp-connection';
 
 /** A reply is a few lines; a peer that sends more never means to end it. */
@@ -28,7 +30,11 @@ export interface Peer {
   readonly connectMs: number;
   /** For silence after that. */
   readonly replyMs: number;
+  /** Told how each session came to TLS, or why it did not. */
+  readonly onTls?: (result: TlsResult) => void;
 }
+
+export type TlsResult = Labels<'sealpost_route_sessions_total'>['tls'];
 
 interface SendRequest {
   /** Empty for the null sender. */
@@ -106,6 +112,7 @@ async function connectOnce(peer: Peer, plain: boolean): Promise<Connection> {
   smtp.on('error', () => {});
   try {
     await finished(smtp, peer.connectMs, (done) => smtp.connect(done));
+    peer.onTls?.(tlsOf(smtp));
     const extensions = readExtensions(smtp.lastServerResponse || '');
     const { login } = peer;
     if (login) await finished(smtp, peer.connectMs, (done) => smtp.login({ ...login }, done));
@@ -113,8 +120,21 @@ async function connectOnce(peer: Peer, plain: boolean): Promise<Connection> {
   } catch (error) {
     const isTls = smtp.upgrading === true || (error instanceof Error && 'code' in error && error.code === 'ETLS');
     smtp.close();
+    if (isTls) peer.onTls?.(tlsFailureOf(error));
     throw fail(isTls ? 'next-hop-tls' : 'next-hop-unavailable', error);
   }
+}
+
+function tlsOf(smtp: SMTPConnection): TlsResult {
+  const { _socket: socket } = smtp as unknown as { _socket: unknown };
+  return socket instanceof TLSSocket ? tlsVersion(socket) : 'plain';
+}
+
+/** nodemailer puts its own code over Node's, which it keeps as `originalCode`. */
+function tlsFailureOf(error: unknown): TlsResult {
+  if (!(error instanceof Error)) return 'cut';
+  if ('command' in error && error.command === 'STARTTLS') return 'refused';
+  return tlsFailure('originalCode' in error ? error.originalCode : undefined);
 }
 
 function session(smtp: SMTPConnection, extensions: ReadonlyMap<string, string>, peer: Peer): Connection {

@@ -13,7 +13,7 @@ import {
   messageOf,
   type Outcome,
 } from '@sealpost/core';
-import { steps, type Telemetry } from '@sealpost/service';
+import { jobSpan, steps, type Telemetry } from '@sealpost/service';
 import { begin, type Delivery, mailOf, pendingOf, type Settlement, type Try } from './delivery.ts';
 import { type LoadTools, loader } from './load.ts';
 import { isLoop, markerField } from './loop.ts';
@@ -22,6 +22,7 @@ import { type ReportTools, report } from './report.ts';
 import { type Sent, send } from './send.ts';
 import { type SettleRules, settle } from './settle.ts';
 import { tell, tellDoubt } from './tell.ts';
+import type { Waiting } from './waiting.ts';
 
 /**
  * A finished delivery is remembered this long: its blob goes before its job does, so a process that dies between the two must not
@@ -39,6 +40,7 @@ export interface PipelineTools extends LoadTools, ReportTools {
   readonly hops: readonly NextHop[];
   readonly log: Log;
   readonly telemetry: Telemetry;
+  readonly waiting: Waiting;
   /** 0 ≤ n < 1, for jitter. */
   readonly random: () => number;
   readonly rules: Pick<SettleRules, 'maxAgeMs' | 'delayNoticeMs'>;
@@ -80,13 +82,16 @@ export function deliver(tools: PipelineTools): Handler<DeliveryJob> {
   }
 
   return (job, claim) =>
-    telemetry.span(
+    jobSpan(
+      telemetry,
       'egress.deliver',
-      { tenant: job.tenant, message: messageOf(job.id), delivery: job.id, attempt: job.attempts },
+      { stage: 'delivery', job, claim },
+      { message: messageOf(job.id), delivery: job.id, attempt: job.attempts },
       async (set) => {
         const end = await run(begin(job, claim));
         const outcome = end.outcome ?? conclude(end);
-        set({ outcome: outcome.kind });
+        const bounced = end.settlement?.settled.filter((one) => one.outcome === 'bounced').length;
+        set({ outcome: outcome.kind, ...(outcome.kind === 'done' ? {} : { code: outcome.code }), bounced });
         tell(end, tools);
         switch (outcome.kind) {
           case 'done':
@@ -97,7 +102,6 @@ export function deliver(tools: PipelineTools): Handler<DeliveryJob> {
             return outcome;
         }
       },
-      { kind: 'consumer', ...(job.trace ? { parent: job.trace } : {}), ...(job.tried ? { links: [job.tried] } : {}) },
     );
 }
 

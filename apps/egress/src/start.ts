@@ -16,6 +16,8 @@ import {
 import { connect, type Peer } from './connection.ts';
 import { nextHop } from './next-hop.ts';
 import { deliver } from './pipeline.ts';
+import { showWaiting } from './show-waiting.ts';
+import { waiting } from './waiting.ts';
 
 const hourMs = 60 * 60_000;
 /** Jobs wait and none was fetched for this long: only a restart helps. Above any pause that a healthy process makes. */
@@ -35,8 +37,20 @@ export async function start({ config, log, clock, telemetry, instance }: Service
   // A next hop that hangs must leave room for the others.
   const share = routes.length > 1 ? Math.ceil(concurrency / 2) : concurrency;
   const hops = routes.map(({ route, peer }) =>
-    nextHop(route, { clock, telemetry, random: Math.random, share, open: () => connect(peer) }),
+    nextHop(route, {
+      clock,
+      telemetry,
+      random: Math.random,
+      share,
+      open: () =>
+        connect({
+          ...peer,
+          onTls: (tls) => telemetry.count('sealpost_route_sessions_total', { route: route.name, tls }),
+        }),
+    }),
   );
+  const line = waiting();
+  showWaiting(telemetry, clock, line, config.egress);
   const maxAgeMs = config.queue.maxAgeHours * hourMs;
   const handle = deliver({
     keys,
@@ -48,6 +62,7 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     telemetry,
     random: Math.random,
     hops,
+    waiting: line,
     installation: config.installation,
     ticketLifeMs: ticketLifeMs(config.queue),
     markLifeMs: ticketLifeMs(config.queue),

@@ -1,20 +1,22 @@
 // What logs and metrics learn of a try: how each recipient fared, and where mail may have gone twice.
 
-import { type EventName, errors, type Log, messageOf, type SettledRecipient } from '@sealpost/core';
+import { domainOf, type EventName, errors, type Log, messageOf, type SettledRecipient } from '@sealpost/core';
 import type { Telemetry } from '@sealpost/service';
 import { type Delivery, mailOf, type Try } from './delivery.ts';
 import type { Sent } from './send.ts';
+import type { Waiting } from './waiting.ts';
 
 interface Listeners {
   readonly log: Log;
   readonly telemetry: Telemetry;
   readonly clock: { now(): Date };
+  readonly waiting: Waiting;
 }
 
 /** Label of recipients for whom no route was taken. */
-const noRoute = 'none';
+export const noRoute = 'none';
 
-export function tell(delivery: Delivery, { log, telemetry, clock }: Listeners): void {
+export function tell(delivery: Delivery, { log, telemetry, clock, waiting }: Listeners): void {
   const { job, settlement } = delivery;
   if (!settlement) return;
   const { ticket, envelope } = mailOf(delivery);
@@ -37,8 +39,14 @@ export function tell(delivery: Delivery, { log, telemetry, clock }: Listeners): 
       });
     }
     if (outcome) telemetry.count('sealpost_recipients_settled_total', { direction, route, outcome });
-    else if ('code' in end) telemetry.count('sealpost_deliveries_deferred_total', { route, code: end.code });
+    if (outcome === 'bounced' && 'code' in end)
+      telemetry.count('sealpost_bounces_total', { stage: 'delivery', code: end.code });
+    if (!outcome && 'code' in end) telemetry.count('sealpost_deliveries_deferred_total', { route, code: end.code });
   }
+  const waiters = [...settlement.ends].flatMap(([at, { route = noRoute }]) =>
+    settledAs.has(at) ? [] : [{ route, domain: domainOf(envelope.recipients[at]?.address ?? '') }],
+  );
+  waiting.note(job.id, acceptedAt, settlement.next?.at ?? clock.now(), waiters);
   if (!settlement.next) {
     telemetry.observe('sealpost_message_seconds', (clock.now().getTime() - acceptedAt.getTime()) / 1_000, {
       direction,

@@ -49,7 +49,7 @@ export interface TransactionResult {
 
 /** Runs one transaction; the connection is ready for the next one after it, or closed. Never throws. */
 export async function transact(connection: Connection, transaction: Transaction): Promise<TransactionResult> {
-  const size = transaction.message.reduce((sum, part) => sum + part.length, 0);
+  const size = lengthOf(transaction.message);
   const lacking = lackOf(connection, transaction, size);
   if (lacking) return all(transaction, { kind: 'refused', code: lacking });
 
@@ -109,6 +109,10 @@ function needsUtf8({ mailFrom, recipients, smtpUtf8, utf8Headers }: Transaction)
   return addresses.some((address) => !isAscii(Buffer.from(address))) || (smtpUtf8 && utf8Headers);
 }
 
+function lengthOf(message: readonly Buffer[]): number {
+  return message.reduce((sum, part) => sum + part.length, 0);
+}
+
 function isSevenBit({ message }: Transaction): boolean {
   return message.every((part) => isAscii(part));
 }
@@ -146,7 +150,9 @@ function handOver({ message, mayHandOver }: Transaction): HandOver {
   async function* pieces(): AsyncGenerator<Buffer> {
     fenced = !(await mayHandOver().catch(() => false));
     if (fenced) throw new Error('not ours any more');
-    for (const part of message) {
+    // Each piece is a write to the socket, and most messages are small: their parts go as one.
+    const parts = lengthOf(message) <= pieceLength ? [Buffer.concat(message)] : message;
+    for (const part of parts) {
       for (let at = 0; at < part.length; at += pieceLength) yield part.subarray(at, at + pieceLength);
     }
     handedOver = true;

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '@sealpost/core';
 import { makeTlsFiles, type SinkOptions, startFlakyProxy, startSmtpSink, temporaryDirectory } from '@sealpost/testkit';
-import { connect, type Peer } from '../src/connection.ts';
+import { connect, type Peer, type TlsResult } from '../src/connection.ts';
 import { type Transaction, transact } from '../src/transaction.ts';
 
 const mail = Buffer.from('Subject: a\r\n\r\n.\r\n..two\r\n.\r\n\r\nlast line\r\n');
@@ -245,39 +245,45 @@ test('what the next hop cannot carry is refused before anything is sent', async 
   }
 });
 
-test('TLS by route: off, opportunistic, required, verified', async () => {
+test('TLS by route: off, opportunistic, required, verified; and what is told of it', async () => {
   await using directory = await temporaryDirectory();
   const good = await makeTlsFiles(directory.path, { prefix: 'good' });
   const other = await makeTlsFiles(directory.path, { prefix: 'other', names: ['elsewhere.test'] });
   const offered = { tls: { cert: good.cert, key: good.key } };
   const old = { ...offered.tls, maxVersion: 'TLSv1.1' };
-  const cases: [SinkOptions, Partial<Peer>, string][] = [
-    [offered, { tls: 'off' }, 'plain'],
-    [offered, { tls: 'opportunistic' }, 'secure'],
-    [{}, { tls: 'opportunistic' }, 'plain'],
+  const middle = { ...offered.tls, maxVersion: 'TLSv1.2' };
+  const modern = 'TLSv1.3';
+  const cases: [SinkOptions, Partial<Peer>, string, ...TlsResult[]][] = [
+    [offered, { tls: 'off' }, 'plain', 'plain'],
+    [offered, { tls: 'opportunistic' }, 'secure', modern],
+    [{}, { tls: 'opportunistic' }, 'plain', 'plain'],
     [
       { ...offered, reply: ({ stage }) => (stage === 'starttls' ? '454 4.7.0 Not now' : undefined) },
       { tls: 'opportunistic' },
       'plain',
+      'refused',
+      'plain',
     ],
-    [{ tls: old }, { tls: 'opportunistic' }, 'plain'],
-    [{ tls: old }, { tls: 'required' }, 'next-hop-tls'],
-    [offered, { tls: 'required' }, 'secure'],
-    [{}, { tls: 'required' }, 'next-hop-tls'],
-    [offered, { tls: 'verified', ca: good.ca }, 'secure'],
-    [offered, { tls: 'verified', ca: good.ca, serverName: 'localhost' }, 'secure'],
-    [offered, { tls: 'verified', ca: good.ca, serverName: 'elsewhere.test' }, 'next-hop-tls'],
-    [offered, { tls: 'verified', ca: other.ca }, 'next-hop-tls'],
-    [{ tls: { cert: other.cert, key: other.key } }, { tls: 'verified', ca: other.ca }, 'next-hop-tls'],
-    [{}, { tls: 'verified', ca: good.ca }, 'next-hop-tls'],
+    [{ tls: old }, { tls: 'opportunistic' }, 'plain', 'protocol', 'plain'],
+    [{ tls: old }, { tls: 'required' }, 'next-hop-tls', 'protocol'],
+    [{ tls: middle }, { tls: 'required' }, 'secure', 'TLSv1.2'],
+    [offered, { tls: 'required' }, 'secure', modern],
+    [{}, { tls: 'required' }, 'next-hop-tls', 'refused'],
+    [offered, { tls: 'verified', ca: good.ca }, 'secure', modern],
+    [offered, { tls: 'verified', ca: good.ca, serverName: 'localhost' }, 'secure', modern],
+    [offered, { tls: 'verified', ca: good.ca, serverName: 'elsewhere.test' }, 'next-hop-tls', 'certificate'],
+    [offered, { tls: 'verified', ca: other.ca }, 'next-hop-tls', 'certificate'],
+    [{ tls: { cert: other.cert, key: other.key } }, { tls: 'verified', ca: other.ca }, 'next-hop-tls', 'certificate'],
+    [{}, { tls: 'verified', ca: good.ca }, 'next-hop-tls', 'refused'],
   ];
-  for (const [at, [options, peer, expected]] of cases.entries()) {
+  for (const [at, [options, peer, expected, ...told]] of cases.entries()) {
     await using sink = await startSmtpSink(options);
-    const outcome = await sendOnce(sink, {}, peer).then(
+    const results: TlsResult[] = [];
+    const outcome = await sendOnce(sink, {}, { ...peer, onTls: (result) => results.push(result) }).then(
       () => (sink.transactions[0]?.isSecure ? 'secure' : 'plain'),
       codeOf,
     );
-    assert.equal(outcome, expected, `case ${at}`);
+    assert.deepEqual([outcome, ...results], [expected, ...told], `case ${at}`);
   }
 });
 

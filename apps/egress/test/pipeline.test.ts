@@ -45,8 +45,13 @@ test('recipients end on their own: one delivered, one refused and told about, on
     { at: 1, outcome: 'bounced' },
   ]);
   assert.equal(egress.published.length, 1);
+  const bounces = (code: string) => egress.counts.get(`sealpost_bounces_total{"stage":"delivery","code":"${code}"}`);
+  assert.deepEqual([bounces('next-hop-refused'), bounces('next-hop-deferred')], [1, undefined]);
+  const waits = () => egress.waiting.byDomain(egress.clock.now(), 1).map(({ name, recipients }) => [name, recipients]);
+  assert.deepEqual(waits(), [['beta.test', 1]]);
   isFull = false;
   assert.deepEqual(await egress.run(first.job), { kind: 'done' });
+  assert.deepEqual(waits(), []);
   assert.deepEqual(
     sink.transactions.map(({ recipients }) => recipients.map(({ address }) => address)),
     [['bob@beta.test'], ['full@beta.test']],

@@ -29,6 +29,7 @@ import { type ManualClock, type MemoryKeyService, manualClock, memoryKeyService 
 import { connect, type Peer } from '../src/connection.ts';
 import { type NextHop, nextHop } from '../src/next-hop.ts';
 import { deliver } from '../src/pipeline.ts';
+import { type Waiting, waiting } from '../src/waiting.ts';
 
 export const tenant = tenantId('alpha');
 const hourMs = 3_600_000;
@@ -83,6 +84,7 @@ export interface Rig extends AsyncDisposable {
   readonly log: Log;
   readonly events: { readonly name: EventName; readonly fields: EventFields }[];
   /** How often each metric was counted, by `name{labels}`. */
+  readonly waiting: Waiting;
   readonly counts: Map<string, number>;
   readonly hops: readonly NextHop[];
   /** Seals and tickets a delivery as a crypto worker does. */
@@ -133,6 +135,7 @@ export function rig({
       connect({ ...config.nextHop, helloName: 'gw.test', tls: config.tls, connectMs: 2_000, replyMs: 5_000, ...peer });
     return nextHop(config, { clock, telemetry, random: () => 0.5, share, open });
   });
+  const line = waiting();
   const handle = deliver({
     keys,
     blobs,
@@ -148,6 +151,7 @@ export function rig({
     telemetry,
     random: () => 0.5,
     hops,
+    waiting: line,
     installation: 'gw.test',
     ticketLifeMs: 2 * maxAgeMs,
     markLifeMs: 2 * maxAgeMs,
@@ -158,6 +162,7 @@ export function rig({
 
   return {
     clock,
+    waiting: line,
     keys,
     keyService,
     blobs,

@@ -16,12 +16,13 @@ import {
   type MessageId,
   newMessageId,
   type Publisher,
+  type SpoolSessions,
   sealMessage,
   signTicket,
   type TenantId,
   ticketText,
 } from '@sealpost/core';
-import { steps, type Telemetry } from '@sealpost/service';
+import { messaging, steps, type Telemetry } from '@sealpost/service';
 import type { HeaderField } from '@sealpost/smime';
 import { checkHeaders } from './check-message.ts';
 import type { Admission } from './doors.ts';
@@ -30,6 +31,7 @@ import { type ReceivedFacts, receivedField } from './received.ts';
 /** What the pipeline works with. */
 export interface Spool {
   readonly keys: KeyService;
+  readonly sessions: SpoolSessions;
   readonly blobs: BlobStore;
   readonly publisher: Publisher<CryptoJob>;
   readonly clock: Clock;
@@ -72,7 +74,12 @@ export function acceptor(spool: Spool): (arrival: Arrival) => Promise<MessageId>
     { name: 'ingress.seal', run: (checked: Checked) => seal(checked, spool) },
     { name: 'ingress.ticket', run: (sealed: Sealed) => ticket(sealed, spool) },
     { name: 'ingress.store', run: (ticketed: Ticketed) => store(ticketed, spool) },
-    { name: 'ingress.publish', run: (stored: Ticketed) => publish(stored, spool) },
+    {
+      name: 'ingress.publish',
+      kind: 'producer',
+      attributes: (stored: Ticketed) => messaging('publish', 'crypto', [stored]),
+      run: (stored: Ticketed) => publish(stored, spool),
+    },
   ]);
   return (arrival) => {
     const { direction, admission, envelope } = arrival;
@@ -121,13 +128,13 @@ function without(name: string, fields: readonly HeaderField[], message: Buffer):
   return [...fields.filter((field) => field.name !== name).map(({ raw }) => raw), message.subarray(header)];
 }
 
-async function seal(checked: Checked, { keys }: Spool): Promise<Sealed> {
+async function seal(checked: Checked, { keys, sessions }: Spool): Promise<Sealed> {
   const { tenant, id, envelope, message } = checked;
   const { keyId, publicKey } = await keys.spoolPublicKey(tenant, 'crypto');
   return {
     ...checked,
     keyId,
-    blob: sealMessage({ envelope, message }, { keyId, tenant, id, stage: 'crypto' }, publicKey),
+    blob: sealMessage({ envelope, message }, { keyId, tenant, id, stage: 'crypto' }, publicKey, sessions),
   };
 }
 

@@ -1,5 +1,5 @@
-// smtp-server's session, with four things that it has no option for: how long a client waits for the greeting, replies that bring
-// their own enhanced status, the command line as the client wrote it, and a way to end a session from outside.
+// smtp-server's session, with five things that it has no option for: how long a client waits for the greeting, replies that bring
+// their own enhanced status, the command line as the client wrote it, a way to end a session from outside, and word of a failed STARTTLS.
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -14,22 +14,27 @@ const ownStatus = /^[245]\.\d{1,3}\.\d{1,3} /;
 const connections = new WeakMap<SMTPServerSession, GatewayConnection>();
 const commands = new WeakMap<SMTPServerAddress, string>();
 
-/** How long a client at this address waits for the greeting, in milliseconds. */
-export type Knock = (address: string) => number;
+/** What a listener has to say to its connections, and to hear of them. */
+export interface Manners {
+  /** How long a client at this address waits for the greeting, in milliseconds. */
+  knock(address: string): number;
+  /** A TLS handshake failed, with the code of its error where it has one. */
+  onTlsFailure(code: unknown): void;
+}
 
 export class GatewayServer extends SMTPServer {
-  readonly #knock: Knock;
+  readonly #manners: Manners;
   readonly #open = new Set<GatewayConnection>();
 
-  constructor(options: SMTPServerOptions, knock: Knock) {
+  constructor(options: SMTPServerOptions, manners: Manners) {
     super(options);
-    this.#knock = knock;
+    this.#manners = manners;
     // A reset between accept and the session's own listener would otherwise end the process.
     this.server.on('connection', (socket: Socket) => socket.on('error', () => undefined));
   }
 
   override connect(socket: Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
-    const connection = new GatewayConnection(this, socket, options, this.#knock);
+    const connection = new GatewayConnection(this, socket, options, this.#manners);
     this.connections.add(connection);
     this.#open.add(connection);
     socket.once('close', () => this.#open.delete(connection));
@@ -44,16 +49,17 @@ export class GatewayServer extends SMTPServer {
 }
 
 export class GatewayConnection extends SMTPConnection {
-  readonly #knock: Knock;
+  readonly #manners: Manners;
+  #tlsFailed = false;
 
   constructor(
     server: SMTPServer,
     socket: Socket | TLSSocket,
     options: SMTPConnectionOptions | null | undefined,
-    knock: Knock,
+    manners: Manners,
   ) {
     super(server, socket, options);
-    this.#knock = knock;
+    this.#manners = manners;
     connections.set(this.session, this);
   }
 
@@ -62,7 +68,7 @@ export class GatewayConnection extends SMTPConnection {
     this._setListeners(() => {
       const { maxClients = Number.POSITIVE_INFINITY } = this._server.options;
       if (this._server.connections.size > maxClients) return this.hangUp('too-many-sessions');
-      const wait = this.#knock(this.remoteAddress);
+      const wait = this.#manners.knock(this.remoteAddress);
       if (wait === 0) this.connectionReady();
       else setTimeout(() => this.connectionReady(), wait).unref();
     });
@@ -70,6 +76,23 @@ export class GatewayConnection extends SMTPConnection {
 
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     super.send(code, data, typeof data === 'string' && ownStatus.test(data) ? false : context);
+  }
+
+  /** smtp-server keeps resets of the client to itself, and a handshake that ends without an error is only seen by its end. */
+  override _onError(error: Error): void {
+    this.#noteTlsFailure('code' in error ? error.code : undefined);
+    super._onError(error);
+  }
+
+  override _onClose(): void {
+    this.#noteTlsFailure(undefined);
+    super._onClose();
+  }
+
+  #noteTlsFailure(code: unknown): void {
+    if (!this._upgrading || this.#tlsFailed) return;
+    this.#tlsFailed = true;
+    this.#manners.onTlsFailure(code);
   }
 
   /** smtp-server decodes xtext and turns A-labels into Unicode; the envelope needs both as they were given. */

@@ -3,7 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { SetupError } from '@sealpost/core';
-import { type TlsIdentity, within } from '@sealpost/service';
+import { type TlsIdentity, tlsFailure, within } from '@sealpost/service';
 import type { SMTPServerOptions } from 'smtp-server';
 import { GatewayServer } from './connection.ts';
 import { refusal } from './reply.ts';
@@ -34,10 +34,12 @@ const flushMs = 200;
 /** Errors: SetupError when the port cannot be had. */
 export async function openListener(settings: ListenerSettings, reception: Reception): Promise<Listener> {
   const desk = openDesk(reception);
-  const { door } = reception;
-  const server = new GatewayServer(options(settings, reception, desk), (address) =>
-    door.knocks(address) ? settings.knockMs : 0,
-  );
+  const { door, telemetry } = reception;
+  const server = new GatewayServer(options(settings, reception, desk), {
+    knock: (address) => (door.knocks(address) ? settings.knockMs : 0),
+    onTlsFailure: (code) =>
+      telemetry.count('sealpost_tls_handshakes_total', { door: door.direction, result: tlsFailure(code) }),
+  });
   const { host, port } = await listen(server, settings);
   // A client that goes away or fails its handshake is an event of its session, not of the process.
   server.on('error', () => undefined);

@@ -2,7 +2,13 @@
 // back what it queued.
 
 import type { TenantId } from '@sealpost/core';
-import { announcedBytes, type RunningService, readIdentity, type ServiceContext } from '@sealpost/service';
+import {
+  announcedBytes,
+  type RunningService,
+  readIdentity,
+  type ServiceContext,
+  spoolSessions,
+} from '@sealpost/service';
 import { acceptor, type Spool } from './accept.ts';
 import { type Door, inboundDoor, outboundDoor } from './doors.ts';
 import { byteBudget, clientLimits, idleMs, slowestBytesPerSecond, slowStartMs } from './limits.ts';
@@ -31,7 +37,7 @@ export async function openIngress(
   const { ingress, installation, tenants } = config;
   const { limits } = ingress;
   const budget = byteBudget(limits.bytesInFlight);
-  const accept = acceptor({ ...backing, clock, log, telemetry });
+  const accept = acceptor({ ...backing, sessions: spoolSessions(), clock, log, telemetry });
   const tls = ingress.tls && readIdentity(ingress.tls);
   const maxBytes = announcedBytes(ingress);
 

@@ -12,7 +12,7 @@ import {
   type Log,
   type MessageId,
 } from '@sealpost/core';
-import type { Telemetry } from '@sealpost/service';
+import { type Telemetry, tlsVersion } from '@sealpost/service';
 import type { SMTPServerAddress, SMTPServerDataStream, SMTPServerSession } from 'smtp-server';
 import type { Arrival } from './accept.ts';
 import { Abandoned, collect } from './collect.ts';
@@ -78,7 +78,7 @@ export interface Desk {
 }
 
 export function openDesk(reception: Reception): Desk {
-  const { door, pace, clients, budget, log } = reception;
+  const { door, pace, clients, budget, log, telemetry } = reception;
   const { direction } = door;
   const visits = new Map<SMTPServerSession, Visit>();
   const senders = new WeakMap<SMTPServerAddress, Begun>();
@@ -135,6 +135,7 @@ export function openDesk(reception: Reception): Desk {
       if (!(socket instanceof TLSSocket)) return;
       // smtp-server listens for one error of a TLS socket; another would end the process.
       socket.on('error', () => undefined);
+      telemetry.count('sealpost_tls_handshakes_total', { door: direction, result: tlsVersion(socket) });
       const { fingerprint256 } = socket.getPeerCertificate();
       const visit = visitOf(session);
       visit.client = {

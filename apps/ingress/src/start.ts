@@ -1,8 +1,9 @@
 // Puts the ingress together: key service, queue and blob store behind the listeners.
 
-import { connectRedis, cryptoStage, openBlobs, redisLedger, redisState } from '@sealpost/queue';
+import { connectRedis, cryptoStage, openBlobs, redisLedger } from '@sealpost/queue';
 import { connectKeyService, type ServiceContext, showStages } from '@sealpost/service';
 import { openIngress, type RunningIngress } from './open-ingress.ts';
+import { showRedis } from './show-redis.ts';
 
 export async function start(context: ServiceContext): Promise<RunningIngress> {
   const { config, log, clock, instance, telemetry } = context;
@@ -22,14 +23,7 @@ export async function start(context: ServiceContext): Promise<RunningIngress> {
       labels: { tenant },
     }));
   });
-  telemetry.gauge('sealpost_redis_memory_bytes', async () => {
-    const { usedBytes, limitBytes } = await redisState(redis);
-    return [
-      { value: usedBytes, labels: { which: 'used' } },
-      { value: limitBytes, labels: { which: 'limit' } },
-    ];
-  });
-  telemetry.gauge('sealpost_redis_persisting', async () => ((await redisState(redis)).isPersisting ? 1 : 0));
+  showRedis(telemetry, redis);
   return openIngress(context, {
     keys,
     blobs,

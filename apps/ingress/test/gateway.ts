@@ -19,7 +19,7 @@ import {
   ticketVerifier,
 } from '@sealpost/core';
 import { memoryBlobs, type RedisLink } from '@sealpost/queue';
-import { type Installation, installation, startTelemetry } from '@sealpost/service';
+import { type CounterName, type Installation, installation, startTelemetry } from '@sealpost/service';
 import { connectSmtp, memoryKeyService, type SmtpReply, type SmtpSource } from '@sealpost/testkit';
 import { type Backing, openIngress, type RunningIngress } from '../src/open-ingress.ts';
 import type { Pace } from '../src/session.ts';
@@ -38,6 +38,8 @@ export interface TestGateway extends AsyncDisposable {
   readonly ingress: RunningIngress;
   readonly keys: TestKeys;
   readonly events: readonly { readonly name: EventName; readonly fields: EventFields }[];
+  /** What a counter stands at, by its labels in the order in which they were given. */
+  counted(metric: CounterName, ...labels: readonly string[]): number;
   outbound(localAddress?: string): Promise<SmtpSource>;
   inbound(localAddress?: string): Promise<SmtpSource>;
 }
@@ -78,12 +80,19 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
   const keys = options.keys ?? testKeys();
   const memory = memoryQueue();
   const events: { name: EventName; fields: EventFields }[] = [];
+  const counts = new Map<string, number>();
   const ingress = await openIngress(
     {
       config,
       log: { event: (name, fields = {}) => void events.push({ name, fields }) },
       clock: { now: () => new Date() },
-      telemetry: startTelemetry(config.telemetry, { role: 'ingress', instance: 'test' }),
+      telemetry: {
+        ...startTelemetry(config.telemetry, { role: 'ingress', instance: 'test' }),
+        count: (metric, ...[labels = {}, by = 1]) => {
+          const name = [metric, ...Object.values(labels)].join(' ');
+          counts.set(name, (counts.get(name) ?? 0) + by);
+        },
+      },
       instance: 'test',
     },
     {
@@ -100,6 +109,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     ingress,
     keys,
     events,
+    counted: (metric, ...labels) => counts.get([metric, ...labels].join(' ')) ?? 0,
     outbound: (localAddress) => connect(ingress.outbound.port, localAddress),
     inbound: (localAddress) => connect(ingress.inbound.port, localAddress),
     [Symbol.asyncDispose]: () => ingress.stop(2_000),

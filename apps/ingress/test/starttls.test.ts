@@ -1,12 +1,15 @@
 // STARTTLS (RFC 3207): demanded before MAIL, nothing said in clear counts after it, TLS 1.2 at least, and clients known by certificate.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { makeTlsFiles, temporaryDirectory } from '@sealpost/testkit';
+import { promisify } from 'node:util';
+import { makeTlsFiles, type SmtpSource, temporaryDirectory } from '@sealpost/testkit';
 import { alpha, idIn, mail, memoryQueue, startGateway } from './gateway.ts';
 
 const directory = await temporaryDirectory();
@@ -93,6 +96,39 @@ test('TLS 1.1 gets no session, and the next client is served', async () => {
   await client.startTls({ maxVersion: 'TLSv1.2' });
   await client.command('EHLO x.test');
   idIn((await client.send({ ...transaction, from: '' })).message);
+});
+
+test('handshakes are counted: by version, or by why they failed', async () => {
+  const counted = (result: string) => gateway.counted('sealpost_tls_handshakes_total', 'inbound', result);
+  const before = ['TLSv1.3', 'TLSv1.2', 'certificate', 'protocol', 'cut'].map(counted);
+  const opened = async (): Promise<SmtpSource> => {
+    const client = await gateway.inbound();
+    await client.greet();
+    return client;
+  };
+  await using modern = await opened();
+  await modern.startTls({});
+  await using older = await opened();
+  await older.startTls({ maxVersion: 'TLSv1.2' });
+  await using old = await opened();
+  await assert.rejects(old.startTls({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }));
+  // Node's own client ends such a session without the alert that others send.
+  const wary = [
+    's_client',
+    '-starttls',
+    'smtp',
+    '-verify_return_error',
+    '-connect',
+    `127.0.0.1:${gateway.ingress.inbound.port}`,
+  ];
+  await assert.rejects(promisify(execFile)('openssl', wary));
+  await using gone = await opened();
+  await gone.command('STARTTLS');
+  gone.reset();
+  const after = () => ['TLSv1.3', 'TLSv1.2', 'certificate', 'protocol', 'cut'].map(counted);
+  const expected = before.map((count) => count + 1);
+  for (let tries = 0; tries < 100 && after().some((count, at) => count !== expected[at]); tries++) await sleep(20);
+  assert.deepEqual(after(), expected);
 });
 
 test('a source is known by its client certificate, from anywhere, and by no other', async () => {

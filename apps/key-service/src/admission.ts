@@ -9,25 +9,25 @@ import { confinable, duties, permissions, withoutCode } from './permissions.ts';
 import { firstPolicy } from './policy/first-policy.ts';
 import { type Policy, policyOf } from './policy/policy.ts';
 
-interface Door {
-  /** Undefined while it is sealed: then register and policy cannot be read, and what needs them is refused later anyway. */
-  readonly store: OpenStore | undefined;
-  readonly development: boolean;
-  readonly now: Date;
-}
+/** While it is sealed, register and policy cannot be read, and what needs them is refused later anyway. */
+type Door = { readonly now: Date } & (
+  | { readonly store: OpenStore }
+  | { readonly store: undefined; readonly development: boolean }
+);
 
 /** The reason to refuse, if there is one. */
-export function refusal(operation: KeyOperation, caller: Caller, door: Door): KeyFaultCode | undefined {
+export async function refusal(operation: KeyOperation, caller: Caller, door: Door): Promise<KeyFaultCode | undefined> {
   if (!isPersonRole(caller.role)) return permissions[operation].includes(caller.role) ? undefined : 'forbidden';
-  const { store, development, now } = door;
-  if (!isPermitted(operation, caller, store?.policy() ?? policyOf(firstPolicy(development)))) return 'forbidden';
+  const { store, now } = door;
+  const policy = door.store ? door.store.policy() : policyOf(firstPolicy(door.development));
+  if (!isPermitted(operation, caller, policy)) return 'forbidden';
   if (!store) return undefined;
-  const person = store.people.known(caller);
+  const person = await store.people.known(caller);
   if (!person) return 'person-unknown';
   if (person.tenants && !confinable.includes(operation)) return 'forbidden';
   if (!store.policy().form.secondFactor.required || withoutCode.includes(operation)) return undefined;
-  if (store.factors.isPresent(caller.fingerprint, now)) return undefined;
-  return store.factors.stateOf(caller.name).isConfirmed ? 'second-factor-needed' : 'second-factor-missing';
+  if (await store.factors.isPresent(caller, now)) return undefined;
+  return (await store.factors.stateOf(caller.name)).isConfirmed ? 'second-factor-needed' : 'second-factor-missing';
 }
 
 function isPermitted(operation: KeyOperation, { role }: Caller, policy: Policy): boolean {

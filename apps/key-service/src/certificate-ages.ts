@@ -27,14 +27,15 @@ const lefts: readonly (readonly [Left, upToDays: number])[] = [
 /** A reader that remembers what it read for an hour; every count is given, zeros too, so that a series does not come and go. */
 export function certificateAges(
   tenants: readonly TenantId[],
-): (store: Pick<OpenStore, 'certificates'>, now: Date) => readonly Reading<typeof metric>[] {
+): (store: Pick<OpenStore, 'certificates'>, now: Date) => Promise<readonly Reading<typeof metric>[]> {
   let known: readonly Reading<typeof metric>[] = [];
   let readAt = Number.NEGATIVE_INFINITY;
-  return (store, now) => {
+  return async (store, now) => {
     if (now.getTime() - readAt >= lifeMs) {
-      known = [installationTenant, ...tenants].flatMap((tenant) =>
-        readingsOf(tenant, store.certificates.ofTenant(tenant), now),
+      const readings = [installationTenant, ...tenants].map(async (tenant) =>
+        readingsOf(tenant, await store.certificates.ofTenant(tenant), now),
       );
+      known = (await Promise.all(readings)).flat();
       readAt = now.getTime();
     }
     return known;

@@ -16,7 +16,7 @@ const clients: readonly ClientRole[] = ['ingress', 'crypto-worker', 'egress', 'o
 export const firstName = 'default';
 
 /** Fills the directory; returns the names of what was made. Throws SetupError. */
-export function fillCredentials(config: Installation, ca: Authority): string[] {
+export async function fillCredentials(config: Installation, ca: Authority): Promise<string[]> {
   const { credentials, caFile, passphraseFile } = config.keyService;
   if (passphraseFile === undefined)
     throw new SetupError('keyService.passphraseFile is needed: keys are stored encrypted');
@@ -52,7 +52,7 @@ export function fillCredentials(config: Installation, ca: Authority): string[] {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const key = privateKey.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: secret });
     write(files.key, String(key), 0o600);
-    write(files.certificate, issue(publicKey).pem, 0o644);
+    write(files.certificate, (await issue(publicKey)).pem, 0o644);
     made.push(files.certificate, files.key);
   }
   return made;

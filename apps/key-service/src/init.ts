@@ -20,8 +20,8 @@ import { makeSlots, wishedSlots } from './init-slots.ts';
 import { type Keeper, openKeeper } from './keeper.ts';
 import { openStored, type Secrets } from './open-stored.ts';
 import { beginPolicy, firstPerson } from './policy/begin.ts';
-import { openDatabase } from './store/database.ts';
 import { newStoreId, readOuter, writeOuter } from './store/outer.ts';
+import { openDatabase } from './store/sqlite-database.ts';
 import { using } from './vault/box.ts';
 import { makeKeks } from './vault/keks.ts';
 import { slotFacts } from './vault/slot-book.ts';
@@ -78,9 +78,10 @@ export async function initialise(config: Installation, options: Choices): Promis
     try {
       if (made) await openMade(keeper, made);
       else await openStored(keeper, config, options);
-      said.push(...fillCredentials(config, keeper.store().serviceAuthority).map((file) => `made ${file}`));
+      const files = await fillCredentials(config, keeper.store().serviceAuthority);
+      said.push(...files.map((file) => `made ${file}`));
       said.push(...(await beginPolicy(config, keeper, (options.persons ?? []).map(firstPerson))));
-      if (made && keeper.status().risk === 'one-slot') {
+      if (made && (await keeper.status()).risk === 'one-slot') {
         said.push('WARNING: the store has one slot; losing its secret loses every key (see docs/key-management.md)');
       }
     } finally {
@@ -96,9 +97,9 @@ export async function initialise(config: Installation, options: Choices): Promis
 /** The slots of the new store with their secrets, or undefined when there is one. */
 async function makeStore(config: Installation, options: Choices, hsm: Hsm | undefined, said: string[]) {
   const { directory } = config.keyServer;
-  const database = openDatabase(directory, true);
+  const database = await openDatabase(directory, true);
   try {
-    if (readOuter(database)) {
+    if (await readOuter(database)) {
       if (!options.wishes?.length) return undefined;
       throw new SetupError('the store is made already; change its slots with `sealpost key-service slot`');
     }
@@ -106,10 +107,11 @@ async function makeStore(config: Installation, options: Choices, hsm: Hsm | unde
     const { made, development } = await makeSlots(config, { ...options, wishes });
     const facts = await Promise.all(made.map(({ slot }) => slotFacts(slot, hsm)));
     const id = newStoreId();
-    using(newRoot(), (root) => {
+    const outer = using(newRoot(), (root) => {
       const slots = facts.map((each) => sealSlot(each, root, id, new Date()));
-      writeOuter(database, { id, development, slots, keks: makeKeks(root, id) });
+      return { id, development, slots, keks: makeKeks(root, id) };
     });
+    await writeOuter(database, outer);
     said.push(`key store made in ${directory}`);
     const files = made.flatMap(({ shareFiles }) => shareFiles);
     said.push(...files.map((file) => `made ${file}: give it to its custodian and keep no copy`));
@@ -120,7 +122,7 @@ async function makeStore(config: Installation, options: Choices, hsm: Hsm | unde
     }
     return made;
   } finally {
-    database.close();
+    await database.close();
   }
 }
 

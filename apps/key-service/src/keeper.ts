@@ -1,32 +1,20 @@
 // Keeps the store sealed or open. It starts sealed, opens with the secret of any slot, and forgets the keys at once when it is
 // sealed. A log that is not the one this store wrote keeps it sealed.
 
-import { type KeyObject, randomUUID } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, fail, formatKeyId, type Log, SetupError } from '@sealpost/core';
-import {
-  type AuditEntry,
-  type ChainHead,
-  type Installation,
-  type KeyAnswer,
-  KeyFault,
-  parseHead,
-  type SignedHead,
-  type SlotKind,
-  ticketLifeMs,
-} from '@sealpost/service';
-import { contradicts, openClientHeads } from './audit/client-heads.ts';
-import { auditKeyId, findAuditKey, type HeadSigner, headSigner, makeAuditKey } from './audit/head-signer.ts';
+import { type Installation, type KeyAnswer, KeyFault, type SlotKind } from '@sealpost/service';
+import type { HeadSigner } from './audit/head-signer.ts';
 import type { Journal } from './audit/journal.ts';
-import { beginAnew, type LogMemory, recallLog, rememberLog } from './audit/log-memory.ts';
-import { holdsMemory, openLog } from './audit/open-log.ts';
+import { watchLog } from './audit/log-watch.ts';
+import { openLog } from './audit/open-log.ts';
 import { installationTenant } from './authority/authority.ts';
 import { makeTenantKey, missingKeys } from './authority/tenant-authority.ts';
 import { type BackupMade, makeBackup } from './backup/make-backup.ts';
 import type { Hsm } from './hsm/hsm.ts';
-import { type KeyLimits, type OpenStore, openStore } from './open-store.ts';
-import { openDatabase } from './store/database.ts';
-import { markDevelopment, type OuterStore, readOuter, readSlots } from './store/outer.ts';
+import { limitsOf, type OpenStore, openStore } from './open-store.ts';
+import type { Database } from './store/database.ts';
+import { type OuterStore, readOuter } from './store/outer.ts';
+import { openDatabase } from './store/sqlite-database.ts';
 import { openSharesInHand, type ShareProgress } from './unseal-shares.ts';
 import { using } from './vault/box.ts';
 import { findRoot } from './vault/slots.ts';
@@ -41,7 +29,10 @@ const maxAttempts = 10;
 const attemptWindowMs = 60_000;
 
 export interface Keeper {
-  status(): KeyAnswer<'status'>;
+  status(): Promise<KeyAnswer<'status'>>;
+  isSealed(): boolean;
+  /** Why it is sealed. */
+  reason(): KeyAnswer<'status'>['reason'];
   /** The open store. Error: `key-service-sealed`. */
   store(): OpenStore;
   /** The audit log. Error: `audit-unavailable` while the file is not genuine. */
@@ -64,10 +55,11 @@ export interface Keeper {
   resetShares(): number;
   /** Opens with a slot whose key is in the token. Faults: `passphrase-wrong` when none opens, the token's, and as above. */
   unsealByToken(): Promise<void>;
-  /** The store was opened by a file that was made for development. */
-  markDevelopment(): void;
+  /** The open store was opened by a file that was made for development. */
+  markDevelopment(): Promise<void>;
   /** Says why a slot that should open by itself did not. */
-  slotFailed(): void;
+  slotFailed(why: 'slot-unreadable' | 'awaits-token'): void;
+  /** Also ends an opening that is under way, and the waiting for a token. */
   seal(): Promise<void>;
   close(): Promise<void>;
 }
@@ -88,10 +80,10 @@ export interface KeeperOptions {
 /** Opens the files, sealed. Throws SetupError when there is no store or another process has it. */
 export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const { config, log } = options;
-  const database = openDatabase(config.keyServer.directory);
-  const outer = readOuter(database);
+  const database = await openDatabase(config.keyServer.directory);
+  const outer = await readOuter(database);
   if (!outer) {
-    database.close();
+    await database.close();
     throw new SetupError(`the key store in ${config.keyServer.directory} was not finished: run \`init\` again`);
   }
   if (outer.development) log.event('store.development');
@@ -99,29 +91,33 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   return keep(database, await openLog({ ...config.keyServer.audit, ...options }), options);
 }
 
-function keep(database: DatabaseSync, journal: Journal | undefined, options: KeeperOptions): Keeper {
+function keep(database: Database, journal: Journal | undefined, options: KeeperOptions): Keeper {
   const { config, log, clock, trusted, replaceLog = false } = options;
-  const { file } = config.keyServer.audit;
   let open: OpenStore | undefined;
   let reason: KeyAnswer<'status'>['reason'] = journal ? 'waiting' : 'audit-tampered';
   let attempts: number[] = [];
-  let opening: Promise<void> | undefined;
-  const clientHeads = openClientHeads();
+  /** Opening and sealing, one after the other: two at once would open the store twice, and cost twice the memory. */
+  let turn: Promise<unknown> = Promise.resolve();
+  /** Times that somebody said so. */
+  let sealings = 0;
   const shares = openSharesInHand();
+  const watch = watchLog({ journal: theJournal, file: config.keyServer.audit.file, clock, log, replaceLog });
   /** Revocations and workers that are late with them, once on record. */
   const told = new Set<string>();
-  /** While the store is open. */
-  let signer: HeadSigner | undefined;
-  let memory: LogMemory | undefined;
 
-  const timers = [setInterval(() => void mark(), headIntervalMs), setInterval(() => void tellLate(), lateIntervalMs)];
+  const timers = [
+    setInterval(() => void mark().catch(failed), headIntervalMs),
+    setInterval(() => void tellLate(), lateIntervalMs),
+  ];
   for (const timer of timers) timer.unref();
 
-  /** Signs what the log holds and keeps its head in the store, if it moved. A log that fails says so by itself. */
   async function mark(): Promise<void> {
-    if (!open || !journal || journal.head().head.hash === memory?.head?.hash) return;
-    await journal.checkpoint(clock.now()).catch(() => undefined);
-    saveHead();
+    if (open) await watch.mark();
+  }
+
+  /** A store that cannot keep the log's head; unless it was sealed or closed in the middle of it. */
+  function failed(error: unknown): void {
+    if (open) log.event('process.failed', { reason: 'audit head', ...(error instanceof Error ? { error } : {}) });
   }
 
   /** Workers that keep leases which were called back are cut off by then; somebody should look. A log that fails says so by itself. */
@@ -131,28 +127,22 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
       if (told.has(`${id} ${instance}`)) continue;
       told.add(`${id} ${instance}`);
       log.event('lease.kept', { source: instance });
-      await event('worker-cut-off', { instance, certificate, result: 'ok' }).catch(() => undefined);
+      await watch.event('worker-cut-off', { instance, certificate, result: 'ok' }).catch(() => undefined);
     }
   }
 
-  function saveHead(): void {
-    if (!open || !journal || !memory) return;
-    memory = { ...memory, ...journal.head() };
-    rememberLog(open.records, memory);
-  }
-
   /** What the store shows now: slots and KEKs change while it is open. */
-  function outside(): OuterStore {
-    const outer = readOuter(database);
+  async function outside(): Promise<OuterStore> {
+    const outer = await readOuter(database);
     if (!outer) throw fail('internal');
     return outer;
   }
 
   async function tryOpen(kind: SlotKind, secret: Buffer): Promise<void> {
-    const outer = outside();
+    const outer = await outside();
     const found = await findRoot(outer.slots, kind, secret, outer.id);
     if (!found) {
-      await event('unseal-refused', { result: 'passphrase-wrong' });
+      await watch.event('unseal-refused', { result: 'passphrase-wrong' });
       throw new KeyFault('passphrase-wrong');
     }
     const { root, slot } = found;
@@ -163,7 +153,7 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
       await provision(opened, slot);
     } catch (error) {
       opened.forget();
-      forgetSigner(signer);
+      watch.end(watch.signer());
       throw error;
     }
     open = opened;
@@ -174,86 +164,29 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
   }
 
   async function check(opened: OpenStore): Promise<void> {
-    if (trusted && !opened.serviceAuthority.certificate.der.equals(trusted)) {
-      reason = 'store-foreign';
-      throw new KeyFault('store-foreign');
-    }
-    if (trusted && opened.policies.isMissing()) {
-      reason = 'policy-missing';
-      throw new KeyFault('policy-missing');
-    }
-    const key = findAuditKey(opened.keys) ?? (await recordedAuditKey(opened));
-    const known = recallLog(opened.records);
-    memory = replaceLog ? beginAnew(known) : known;
-    signer = headSigner(memory.log, key);
-    const { head } = known;
-    if (replaceLog) {
-      await event('audit-log-replaced', { replaces: head ? `${head.seq} ${head.hash}` : 'none', result: 'ok' });
-      theJournal().signWith(signer);
-      return;
-    }
-    const shown = clientHeads.waited().find(isContradicted);
-    if (shown?.log === known.log) {
-      rememberLog(opened.records, { ...known, shown: { seq: shown.seq, hash: shown.hash } });
-    }
-    if (shown || (known.shown && !holds(known.shown)) || !(await holdsMemory(file, known, theJournal(), signer))) {
-      reason = 'audit-tampered';
-      log.event('audit.failed', { reason: 'tampered' });
-      throw new KeyFault('audit-tampered');
-    }
-    theJournal().signWith(signer);
-  }
-
-  async function recordedAuditKey({ keys }: OpenStore): Promise<KeyObject> {
-    const subject = { tenant: installationTenant, key: auditKeyId };
-    await event('key-make', { kind: 'intent', ...subject });
-    const key = await makeAuditKey(keys);
-    await event('key-make', { kind: 'outcome', ...subject, result: 'ok' });
-    return key;
-  }
-
-  function holds({ seq, hash }: ChainHead): boolean {
-    return seq <= theJournal().head().head.seq && (theJournal().hashAt(seq) ?? hash) === hash;
-  }
-
-  function isContradicted(shown: SignedHead): boolean {
-    return signer !== undefined && memory !== undefined && contradicts(shown, theJournal(), memory, signer);
-  }
-
-  async function hear(client: string, text: string): Promise<void> {
-    if (!open || !memory) {
-      clientHeads.wait(client, text);
-      return;
-    }
-    const shown = parseHead(text);
-    if (!shown || !isContradicted(shown)) return;
-    log.event('alert.authenticity', { reason: 'a client holds a head that the audit log does not', count: shown.seq });
-    // Kept, so that the next opening finds it too; the store's own head would follow the log that is wrong.
-    if (shown.log === memory.log) memory = { ...memory, shown: { seq: shown.seq, hash: shown.hash } };
-    await seal('audit-tampered');
+    const refuse = (why: 'store-foreign' | 'policy-missing' | 'audit-tampered'): never => {
+      reason = why;
+      throw new KeyFault(why);
+    };
+    if (trusted && !opened.serviceAuthority.certificate.der.equals(trusted)) refuse('store-foreign');
+    if (trusted && opened.policies.isMissing()) refuse('policy-missing');
+    if (!(await watch.begin(opened))) refuse('audit-tampered');
   }
 
   async function provision(opened: OpenStore, slot: string): Promise<void> {
-    await event('store-opened', { slot, result: 'ok' });
+    await watch.event('store-opened', { slot, result: 'ok' });
     await opened.outbox.flush(theJournal().append);
     for (const { id: tenant } of config.tenants) {
-      for (const missing of missingKeys(tenant, opened)) {
+      for (const missing of await missingKeys(tenant, opened)) {
         const key = opened.auditKey(formatKeyId({ tenant, version: 1, ...missing }));
-        await event('key-make', { kind: 'intent', tenant, key });
-        await makeTenantKey(tenant, missing, opened);
-        await event('key-make', { kind: 'outcome', tenant, key, result: 'ok' });
+        await watch.recorded({ tenant, key }, () => makeTenantKey(tenant, missing, opened));
         log.event('key.created', { tenant, key });
       }
     }
   }
 
-  /** What the service does by itself. */
-  async function event(operation: string, more: Partial<AuditEntry>): Promise<void> {
-    const actor = { role: 'key-service', name: 'self' };
-    await theJournal().append({ at: clock.now(), kind: 'event', operation, request: randomUUID(), actor, ...more });
-  }
-
   function theSigner(): HeadSigner {
+    const signer = watch.signer();
     if (!signer) throw fail('key-service-sealed');
     return signer;
   }
@@ -264,19 +197,11 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     if (!open || head === undefined) throw fail('key-service-sealed');
     return await makeBackup({
       config: config.keyServer.backup,
-      database,
-      storeId: outside().id,
       store: open,
       head,
       key,
       sign: signForm,
-      async recorded(name, make) {
-        const subject = { tenant: installationTenant, key: name };
-        await event('key-make', { kind: 'intent', ...subject });
-        const made = await make();
-        await event('key-make', { kind: 'outcome', ...subject, result: 'ok' });
-        return made;
-      },
+      recorded: (name, make) => watch.recorded({ tenant: installationTenant, key: name }, make),
     });
   }
 
@@ -286,27 +211,23 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
   }
 
   async function seal(because: typeof reason = 'waiting'): Promise<void> {
-    if (!open) return;
-    saveHead();
-    open.forget();
+    const last = open;
+    if (!last) return;
+    // Nothing new begins from here on; what is under way ends before the keys do.
     open = undefined;
     reason = because;
-    log.event('store.sealed');
-    const last = signer;
+    const signer = watch.signer();
+    const ending = turn.then(() => watch.save()).finally(() => last.forget());
+    turn = ending.catch(() => undefined);
     try {
-      await event('store-sealed', { result: 'ok' });
+      await ending;
+      log.event('store.sealed');
+      await watch.event('store-sealed', { result: 'ok' });
       await theJournal().checkpoint(clock.now());
     } finally {
       // The one key that outlives the sealing by a moment: it signs the record that says so.
-      forgetSigner(last);
+      watch.end(signer);
     }
-  }
-
-  /** Unless the store was opened again meanwhile. */
-  function forgetSigner(last: HeadSigner | undefined): void {
-    if (signer !== last) return;
-    journal?.signWith(undefined);
-    signer = undefined;
   }
 
   function countAttempt(): void {
@@ -318,15 +239,14 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
 
   async function unseal(kind: SlotKind, secret: Buffer): Promise<void> {
     if (reason === 'audit-tampered') throw new KeyFault('audit-tampered');
-    // One after the other: two at once would open the store twice, and cost twice the memory.
-    const turn = (opening ?? Promise.resolve()).then(() => (open ? undefined : tryOpen(kind, secret)));
-    opening = turn.catch(() => undefined);
-    await turn;
+    const mine = turn.then(() => (open ? undefined : tryOpen(kind, secret)));
+    turn = mine.catch(() => undefined);
+    await mine;
   }
 
   return {
-    status() {
-      const { development, slots } = outside();
+    async status() {
+      const { development, slots } = await outside();
       return {
         sealed: open === undefined,
         ...(reason === undefined ? {} : { reason }),
@@ -337,13 +257,18 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
         shares: open ? [] : shares.progress(slots),
       };
     },
+    isSealed: () => open === undefined,
+    reason: () => reason,
     store() {
       if (!open) throw fail('key-service-sealed');
       return open;
     },
     journal: theJournal,
     signedHead: () => journal?.signedHead(),
-    hear,
+    async hear(client, head) {
+      if (!open) watch.wait(client, head);
+      else if (watch.contradicted(head)) await seal('audit-tampered');
+    },
     auditKey: () => theSigner().key,
     sign: (form) => theSigner().signForm(form),
     backUp,
@@ -353,7 +278,7 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     },
     async unsealShare(sealed) {
       if (open) return undefined;
-      const { progress, slot, secret } = await shares.take(sealed, readSlots(database));
+      const { progress, slot, secret } = await shares.take(sealed, (await outside()).slots);
       if (secret) await unseal(slot.kind, secret).finally(() => secret.fill(0));
       return progress;
     },
@@ -361,35 +286,35 @@ function keep(database: DatabaseSync, journal: Journal | undefined, options: Kee
     async unsealByToken() {
       const { hsm } = options;
       if (!hsm) throw new KeyFault('hsm-unavailable');
-      const secret = await secretByToken(readSlots(database), hsm);
-      await unseal('pkcs11', secret).finally(() => secret.fill(0));
+      const before = sealings;
+      const secret = await secretByToken((await outside()).slots, hsm);
+      // Nobody is there who could wonder that it opens after all.
+      if (sealings === before) await unseal('pkcs11', secret).finally(() => secret.fill(0));
+      else secret.fill(0);
     },
-    markDevelopment() {
-      if (outside().development) return;
-      markDevelopment(database);
+    async markDevelopment() {
+      if (!open || (await outside()).development) return;
+      await open.markDevelopment();
       log.event('store.development');
     },
-    slotFailed() {
+    slotFailed(why) {
       // Unless something worse is known.
-      if (reason === 'waiting') reason = 'slot-unreadable';
+      if (reason === 'waiting' || reason === 'awaits-token') reason = why;
     },
-    seal: () => seal(),
+    async seal() {
+      sealings += 1;
+      if (reason === 'awaits-token') reason = 'waiting';
+      await turn;
+      await seal();
+    },
     async close() {
       for (const timer of timers) clearInterval(timer);
-      await mark();
+      await turn;
+      await mark().catch(failed);
       open?.forget();
       open = undefined;
       await journal?.close();
-      database.close();
+      await database.close();
     },
-  };
-}
-
-function limitsOf({ keyServer, queue }: Installation): KeyLimits {
-  return {
-    leaseMs: keyServer.leases.seconds * 1000,
-    leasesPerClient: keyServer.leases.perClient,
-    acknowledgeMs: keyServer.leases.acknowledgeSeconds * 1000,
-    ticketLifeMs: ticketLifeMs(queue),
   };
 }

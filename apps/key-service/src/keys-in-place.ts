@@ -24,14 +24,12 @@ export interface Opening {
 type Stores = Pick<OpenStore, 'keys' | 'certificates' | 'hsm'>;
 
 /** The certificates that were issued for this key. */
-export function certificatesOf(
+export async function certificatesOf(
   { keyId, name }: StoredKey,
   { certificates }: Pick<Stores, 'certificates'>,
-): Certificate[] {
-  return certificates
-    .ofAddress(name.tenant, name.identity)
-    .filter((record) => record.keyId === keyId)
-    .map((record) => certificateFromDer(record.certificate));
+): Promise<Certificate[]> {
+  const records = await certificates.ofAddress(name.tenant, name.identity);
+  return records.filter((record) => record.keyId === keyId).map((record) => certificateFromDer(record.certificate));
 }
 
 export async function signWith(key: StoredKey, wanted: readonly SignKeyRequest[], stores: Stores): Promise<Buffer[]> {
@@ -50,7 +48,7 @@ export async function signWith(key: StoredKey, wanted: readonly SignKeyRequest[]
 
 /** Content keys of exactly the length that was asked for, or null. */
 export async function openWith(key: StoredKey, items: readonly Opening[], stores: Stores): Promise<(Buffer | null)[]> {
-  const certificates = certificatesOf(key, stores);
+  const certificates = await certificatesOf(key, stores);
   if (key.token) return await openInToken(key, key.token, items, certificates, stores);
   return stores.keys.withSecret(key, (secret) => {
     const privateKey = privateKeyOf(secret);

@@ -3,6 +3,7 @@
 
 import { fail } from '@sealpost/core';
 import { type Holder, processOf, type Revocations, type RevokedLeases } from './revocations.ts';
+import type { Records } from './store/records.ts';
 
 interface Lease extends Holder {
   readonly keyId: string;
@@ -15,20 +16,20 @@ interface HeldLeases extends Holder {
 }
 
 export interface Leases {
-  /** Counts a lease until it ends. Error: `lease-overloaded`. */
+  /** Counts a lease until it ends; in the transaction that read the key, or it may be called back in between. Error: `lease-overloaded`. */
   take(lease: Lease, now: Date): void;
   /** How many live. */
   live(now: Date): number;
   held(now: Date): HeldLeases[];
   /** Calls leases back: of a key, or all of a worker. Returns the processes that hold one and have to say that it is gone. */
-  revoke(what: RevokedLeases, now: Date): Holder[];
+  revoke(what: RevokedLeases, now: Date): Promise<Holder[]>;
   /** A process says that it holds none any more. */
-  giveBack(holder: Holder): void;
+  giveBack(holder: Holder): Promise<void>;
   readonly revocations: Revocations;
 }
 
 /** `perClient`: the cap that holds now. */
-export function openLeases(perClient: () => number, revocations: Revocations): Leases {
+export function openLeases(perClient: () => number, revocations: Revocations, records: Records): Leases {
   const byClient = new Map<string, Lease[]>();
 
   /** Those that have not ended; the others are forgotten. */
@@ -39,6 +40,14 @@ export function openLeases(perClient: () => number, revocations: Revocations): L
     if (ended < 0) byClient.delete(client);
     else if (ended > 0) own.splice(0, ended);
     return ended < 0 ? [] : own;
+  }
+
+  function forget(client: string, isGone: (lease: Lease) => boolean): void {
+    const own = byClient.get(client) ?? [];
+    byClient.set(
+      client,
+      own.filter((lease) => !isGone(lease)),
+    );
   }
 
   const all = (now: Date): Lease[] => [...byClient.keys()].flatMap((client) => liveOf(client, now));
@@ -59,27 +68,22 @@ export function openLeases(perClient: () => number, revocations: Revocations): L
           ? [{ client: first.client, name: first.name, instance: first.instance, leases: leases.length }]
           : [];
       }),
-    revoke(what, now) {
-      const hit = all(now).filter(
-        (lease) => (what.keyId ?? lease.keyId) === lease.keyId && revocations.concerns(what, lease),
-      );
-      for (const [client, own] of byClient) {
-        byClient.set(
-          client,
-          own.filter((lease) => !hit.includes(lease)),
+    revoke: (what, now) =>
+      records.transaction(async () => {
+        const hit = all(now).filter(
+          (lease) => (what.keyId ?? lease.keyId) === lease.keyId && revocations.concerns(what, lease),
         );
-      }
-      const holders = [...new Map(hit.map((lease) => [processOf(lease), lease])).values()];
-      revocations.add(what, holders, now);
-      return holders;
-    },
-    giveBack(holder) {
-      const own = byClient.get(holder.client) ?? [];
-      byClient.set(
-        holder.client,
-        own.filter(({ instance }) => instance !== holder.instance),
-      );
-      revocations.acknowledge(holder);
+        const holders = [...new Map(hit.map((lease) => [processOf(lease), lease])).values()];
+        await revocations.add(what, holders, now);
+        const gone = new Set(hit);
+        records.whenCommitted(() => {
+          for (const client of byClient.keys()) forget(client, (lease) => gone.has(lease));
+        });
+        return holders;
+      }),
+    async giveBack(holder) {
+      forget(holder.client, ({ instance }) => instance === holder.instance);
+      await revocations.acknowledge(holder);
     },
   };
 }

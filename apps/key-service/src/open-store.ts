@@ -1,7 +1,6 @@
 // The store while it is open: everything that operations work with. Made from the root key, forgotten when it is sealed.
 
 import { createHmac, createPublicKey } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import {
   formatKeyId,
   normalAddress,
@@ -10,6 +9,7 @@ import {
   type TicketVerifier,
   ticketVerifier,
 } from '@sealpost/core';
+import { type Installation, ticketLifeMs } from '@sealpost/service';
 import { openRequests, type Requests } from './acts/requests.ts';
 import type { Authority } from './authority/authority.ts';
 import { ensureServiceAuthority, issueTicketCertificate } from './authority/service-authority.ts';
@@ -20,13 +20,15 @@ import { openPeople, type People } from './people/register.ts';
 import { openPolicy, type Policy, type PolicyStore } from './policy/policy.ts';
 import { openRevocations } from './revocations.ts';
 import { type CertificateStore, openCertificateStore } from './store/certificate-store.ts';
+import { copyStore } from './store/copy.ts';
+import type { Database } from './store/database.ts';
 import { type KekRotation, openKekRotation } from './store/kek-rotation.ts';
 import { type KeyStore, openKeyStore, type StoredKey } from './store/key-store.ts';
 import { makePrivateKey } from './store/make-key.ts';
 import { type Outbox, openOutbox } from './store/outbox.ts';
-import type { OuterStore } from './store/outer.ts';
+import { markDevelopment, type OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
-import { sqliteRows } from './store/sqlite-rows.ts';
+import { openTransactions } from './store/transactions.ts';
 import { type Keks, openKeks } from './vault/keks.ts';
 import { openSlotBook, type SlotBook } from './vault/slot-book.ts';
 
@@ -40,6 +42,15 @@ export interface KeyLimits {
   readonly ticketLifeMs: number;
 }
 
+export function limitsOf({ keyServer, queue }: Installation): KeyLimits {
+  return {
+    leaseMs: keyServer.leases.seconds * 1000,
+    leasesPerClient: keyServer.leases.perClient,
+    acknowledgeMs: keyServer.leases.acknowledgeSeconds * 1000,
+    ticketLifeMs: ticketLifeMs(queue),
+  };
+}
+
 /** What an open store works with beside its files. */
 export interface StoreParts {
   readonly limits: KeyLimits;
@@ -48,6 +59,7 @@ export interface StoreParts {
 }
 
 export interface OpenStore extends StoreParts {
+  readonly id: string;
   readonly records: Records;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
@@ -75,13 +87,16 @@ export interface OpenStore extends StoreParts {
   auditAddress(address: string): string;
   /** A key id for the audit log, its identity hashed. */
   auditKey(keyId: string): string;
+  markDevelopment(): Promise<void>;
+  /** Everything that the store holds, as sealed as it stands (copy.ts). */
+  copy(): Promise<Buffer>;
   /** Overwrites the KEKs; nothing here works afterwards. */
   forget(): void;
 }
 
 /** Opens the store with its root key, which stays the caller's to overwrite. Error: `sealed-malformed`. */
 export async function openStore(
-  database: DatabaseSync,
+  database: Database,
   outer: OuterStore,
   root: Buffer,
   parts: StoreParts,
@@ -96,38 +111,39 @@ export async function openStore(
 }
 
 async function assemble(
-  database: DatabaseSync,
+  database: Database,
   { id: storeId, development }: OuterStore,
   keks: Keks,
   parts: StoreParts,
 ): Promise<OpenStore> {
   const { limits, now } = parts;
-  const rows = sqliteRows(database);
-  const records = openRecords(rows, keks);
+  const transactions = openTransactions(database);
+  const records = openRecords(transactions, keks);
   const outbox = openOutbox(records);
   const keys = openKeyStore(records, keks, now);
   const certificates = openCertificateStore(records);
   const serviceAuthority = await ensureServiceAuthority({ records, keys, certificates, now });
-  const policies = openPolicy(records);
+  const policies = await openPolicy(records);
   const policy = policies.now;
   const authorities = [serviceAuthority.certificate.der];
   const auditAddress = (address: string): string =>
     createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
   // The policy tightens what the configuration allows.
   const cap = (): number => Math.min(limits.leasesPerClient, policy().leasesPerClient);
-  const leases = openLeases(cap, openRevocations(records, limits));
+  const leases = openLeases(cap, await openRevocations(records, limits), records);
 
   return {
     ...parts,
+    id: storeId,
     records,
     keys,
     certificates,
     outbox,
-    kekRotation: openKekRotation({ rows, records, keks, outbox, now }),
+    kekRotation: openKekRotation({ store: transactions, records, keks, outbox, now }),
     serviceAuthority,
     leases,
     tickets: ticketVerifier(authorities, limits.ticketLifeMs),
-    slots: openSlotBook({ database, storeId, keks, hsm: parts.hsm, now }),
+    slots: openSlotBook({ store: transactions, storeId, keks, hsm: parts.hsm, now }),
     development,
     policy,
     policies,
@@ -138,7 +154,7 @@ async function assemble(
     async releaseSigner() {
       const privateKey = await makePrivateKey('ed25519');
       const key = createPublicKey(privateKey);
-      const { der } = issueTicketCertificate(serviceAuthority, 'key-service', 'release', key);
+      const { der } = await issueTicketCertificate(serviceAuthority, 'key-service', 'release', key);
       return { role: 'key-service', certificate: der, privateKey };
     },
     auditAddress,
@@ -148,6 +164,8 @@ async function assemble(
       const identity = name.identity.includes('@') ? auditAddress(name.identity) : name.identity;
       return formatKeyId({ ...name, identity });
     },
+    markDevelopment: () => markDevelopment(transactions),
+    copy: () => copyStore(transactions),
     forget() {
       leases.revocations.release();
       keks.forget();

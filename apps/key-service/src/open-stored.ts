@@ -25,10 +25,10 @@ export async function openStored(keeper: Keeper, { keyServer }: Installation, se
     const key = shareKey === undefined ? undefined : createPrivateKey(readFileSync(shareKey));
     for (const file of shareFiles) {
       const share = readShare(readFileSync(file, 'utf8'), key);
-      await keeper.unsealShare(shareForService(share, keeper.status().unsealKey));
+      await keeper.unsealShare(shareForService(share, (await keeper.status()).unsealKey));
       share.fill(0);
     }
-    if (keeper.status().sealed) throw new SetupError('these shares are not enough');
+    if (keeper.isSealed()) throw new SetupError('these shares are not enough');
     return;
   }
   const [automatic] = automaticSlots(keyServer);

@@ -33,12 +33,12 @@ interface Revocation extends RevokedLeases {
 }
 
 export interface Revocations {
-  add(what: RevokedLeases, awaited: readonly Holder[], now: Date): void;
+  add(what: RevokedLeases, awaited: readonly Holder[], now: Date): Promise<void>;
   concerns(what: RevokedLeases, holder: Holder): boolean;
   /** What this process has not acknowledged, once there is something or the time is over. */
   next(holder: Holder, waitMs: number, now: () => Date): Promise<Revocation[]>;
   /** Without ids: all of them. */
-  acknowledge(holder: Holder, ids?: readonly string[]): void;
+  acknowledge(holder: Holder, ids?: readonly string[]): Promise<void>;
   list(now: Date): Revocation[];
   /** Error: `lease-overloaded` for a client that did not acknowledge in time. */
   assertTrusted(client: string, now: Date): void;
@@ -68,8 +68,8 @@ export function processOf({ client, instance }: Holder): string {
   return `${client} ${instance}`;
 }
 
-export function openRevocations(records: Records, limits: RevocationLimits): Revocations {
-  const known = new Map(recall(records).map((revocation) => [revocation.id, revocation]));
+export async function openRevocations(records: Records, limits: RevocationLimits): Promise<Revocations> {
+  const known = new Map((await recall(records)).map((revocation) => [revocation.id, revocation]));
   /** Processes that acknowledged, by revocation. */
   const acknowledged = new Map<string, Set<string>>();
   let waiting: (() => void)[] = [];
@@ -79,19 +79,24 @@ export function openRevocations(records: Records, limits: RevocationLimits): Rev
     for (const go of waiting.splice(0)) go();
   };
 
-  function keep(revocation: Revocation): void {
-    known.set(revocation.id, revocation);
-    records.replace(place(revocation.id), Buffer.from(JSON.stringify({ v: 1, ...revocation } satisfies object)));
+  const live = (now: Date): Revocation[] => [...known.values()].filter(({ until }) => until > now);
+
+  /** In the store, and in memory with the commit. */
+  async function keep(revocation: Revocation): Promise<void> {
+    await records.replace(place(revocation.id), Buffer.from(JSON.stringify({ v: 1, ...revocation } satisfies object)));
+    records.whenCommitted(() => known.set(revocation.id, revocation));
   }
 
-  function live(now: Date): Revocation[] {
-    for (const { id, until } of known.values()) {
-      if (until > now) continue;
-      known.delete(id);
-      acknowledged.delete(id);
-      records.remove(place(id));
+  /** What concerns no lease any more. */
+  async function dropEnded(now: Date): Promise<void> {
+    const ended = [...known.values()].filter(({ until }) => until <= now);
+    for (const { id } of ended) {
+      await records.remove(place(id));
+      records.whenCommitted(() => {
+        known.delete(id);
+        acknowledged.delete(id);
+      });
     }
-    return [...known.values()];
   }
 
   const openFor = (holder: Holder, now: Date): Revocation[] =>
@@ -101,11 +106,13 @@ export function openRevocations(records: Records, limits: RevocationLimits): Rev
 
   return {
     concerns,
-    add(what, awaited, now) {
-      const until = new Date(now.getTime() + limits.leaseMs);
-      keep({ ...what, id: randomUUID(), at: now, until, awaited: awaited.map(onlyHolder) });
-      wake();
-    },
+    add: (what, awaited, now) =>
+      records.transaction(async () => {
+        await dropEnded(now);
+        const until = new Date(now.getTime() + limits.leaseMs);
+        await keep({ ...what, id: randomUUID(), at: now, until, awaited: awaited.map(onlyHolder) });
+        records.whenCommitted(wake);
+      }),
     async next(holder, waitMs, now) {
       const open = openFor(holder, now());
       if (open.length > 0 || released) return open;
@@ -121,15 +128,18 @@ export function openRevocations(records: Records, limits: RevocationLimits): Rev
       // The store may have been sealed meanwhile.
       return released ? [] : openFor(holder, now());
     },
-    acknowledge(holder, ids) {
-      for (const revocation of known.values()) {
-        if ((ids && !ids.includes(revocation.id)) || !concerns(revocation, holder)) continue;
-        const said = acknowledged.get(revocation.id) ?? new Set();
-        acknowledged.set(revocation.id, said.add(processOf(holder)));
-        const awaited = revocation.awaited.filter((each) => processOf(each) !== processOf(holder));
-        if (awaited.length < revocation.awaited.length) keep({ ...revocation, awaited });
-      }
-    },
+    acknowledge: (holder, ids) =>
+      records.transaction(async () => {
+        for (const revocation of [...known.values()]) {
+          if ((ids && !ids.includes(revocation.id)) || !concerns(revocation, holder)) continue;
+          const awaited = revocation.awaited.filter((each) => processOf(each) !== processOf(holder));
+          if (awaited.length < revocation.awaited.length) await keep({ ...revocation, awaited });
+          records.whenCommitted(() => {
+            const said = acknowledged.get(revocation.id) ?? new Set();
+            acknowledged.set(revocation.id, said.add(processOf(holder)));
+          });
+        }
+      }),
     list: live,
     assertTrusted(client, now) {
       const isCutOff = live(now).some(
@@ -160,8 +170,8 @@ function place(id: string) {
   return { kind: 'revocation', tenant: installationTenant, owner: '', id } as const;
 }
 
-function recall(records: Records): Revocation[] {
-  return records.ofTenant('revocation', installationTenant).map((content) => {
+async function recall(records: Records): Promise<Revocation[]> {
+  return (await records.ofTenant('revocation', installationTenant)).map((content) => {
     const { v, at, until, ...rest } = JSON.parse(content.toString('utf8')) as Kept;
     if (v !== 1) throw fail('version-unsupported');
     return { ...rest, at: new Date(at), until: new Date(until) };

@@ -9,8 +9,13 @@ import type { OpenStore } from './open-store.ts';
 import { namedBy } from './operations/tickets.ts';
 
 /** The tenants that a call may reach. Fault: `forbidden` for a request about another one. */
-export function reachOf(request: object, caller: Caller, { people }: OpenStore, tenants: TenantsConfig): TenantsConfig {
-  const own = isPersonRole(caller.role) ? people.known(caller)?.tenants : undefined;
+export async function reachOf(
+  request: object,
+  caller: Caller,
+  { people }: OpenStore,
+  tenants: TenantsConfig,
+): Promise<TenantsConfig> {
+  const own = isPersonRole(caller.role) ? (await people.known(caller))?.tenants : undefined;
   if (!own) return tenants;
   const named = tenantNamed(request);
   if (named !== undefined && !own.includes(named)) throw new KeyFault('forbidden');

@@ -21,6 +21,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { refusal } from './admission.ts';
 import { isPersonRole } from './authority/service-authority.ts';
 import { actorOf, type Caller, callerOf } from './caller.ts';
+import { countHandshakes } from './count-handshakes.ts';
 import { isShallow } from './json-depth.ts';
 import type { Keeper } from './keeper.ts';
 import { operations, type StoreOperation } from './operations/index.ts';
@@ -68,6 +69,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     exposeHeadRoutes: false,
   } as const);
   server.server.maxConnections = maxConnections;
+  countHandshakes(server.server, telemetry);
   server.removeContentTypeParser('text/plain');
   const parse = server.getDefaultJsonParser('error', 'error');
   server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
@@ -98,7 +100,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
             isPersonRole(caller.role) ? new KeyFault('too-many-attempts') : fail('lease-overloaded'),
           );
         }
-        const refused = caller ? refusal(operation, caller, doorNow()) : 'forbidden';
+        const refused = caller ? await refusal(operation, caller, await doorNow()) : 'forbidden';
         if (caller && refused === undefined) {
           callers.set(request, caller);
           const seen = request.headers[headHeader];
@@ -122,9 +124,10 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   }
   return server as unknown as FastifyInstance;
 
-  function doorNow() {
-    const { sealed, development } = keeper.status();
-    return { store: sealed ? undefined : keeper.store(), development, now: clock.now() };
+  async function doorNow() {
+    const now = clock.now();
+    if (!keeper.isSealed()) return { store: keeper.store(), now };
+    return { store: undefined, development: (await keeper.status()).development, now };
   }
 
   async function counted<T>(
@@ -166,7 +169,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   ): Promise<KeyAnswer<O>> {
     switch (operation) {
       case 'status':
-        return keeper.status() as KeyAnswer<O>;
+        return (await keeper.status()) as KeyAnswer<O>;
       case 'audit-head':
         return { head: keeper.signedHead(), key: keeper.auditKey() } as KeyAnswer<O>;
       case 'unseal':
@@ -177,7 +180,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           async () => {
             const secret = passphraseBytes((request as KeyRequest<'unseal'>).passphrase);
             await keeper.unseal('passphrase', secret).finally(() => secret.fill(0));
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'unseal-share':
@@ -188,7 +191,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           async (note) => {
             const progress = await keeper.unsealShare((request as KeyRequest<'unseal-share'>).share);
             if (progress) note({ slot: progress.slot, count: progress.have });
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'unseal-reset':
@@ -198,7 +201,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           () => ({}),
           async (note) => {
             note({ count: keeper.resetShares() });
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'seal':
@@ -208,7 +211,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
           () => ({}),
           async () => {
             await keeper.seal();
-            return keeper.status();
+            return await keeper.status();
           },
         )) as KeyAnswer<O>;
       case 'backup-make':
@@ -234,7 +237,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     const { subject, run } = operations[operation];
     const { installation } = config;
     const now = clock.now();
-    const tenants = reachOf(request, caller, store, config.tenants);
+    const tenants = await reachOf(request, caller, store, config.tenants);
     if (!subject) return await run(request, { caller, store, tenants, installation, now, note: () => undefined });
     return await audited(
       operation,
@@ -265,7 +268,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   async function audited<T>(
     operation: string,
     caller: Caller,
-    subjectOf: () => AuditSubject,
+    subjectOf: () => Promise<AuditSubject> | AuditSubject,
     run: (note: (more: AuditSubject) => void) => Promise<T>,
   ): Promise<T> {
     const request = randomUUID();
@@ -275,7 +278,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     let noted: AuditSubject = {};
     try {
       // A request that cannot even be named is refused before there is an intent; its outcome is on record all the same.
-      noted = subjectOf();
+      noted = await subjectOf();
       await write({ kind: 'intent', ...noted });
       const result = await run((more) => {
         noted = { ...noted, ...more };

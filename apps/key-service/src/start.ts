@@ -11,7 +11,7 @@ import { certificateAges } from './certificate-ages.ts';
 import { openHsm } from './hsm/open-hsm.ts';
 import { openKeeper } from './keeper.ts';
 import { keepTending } from './lifecycle/keep-tending.ts';
-import { automaticSlots, openBy } from './open-by-itself.ts';
+import { openByItself } from './open-by-itself.ts';
 import { buildServer } from './server.ts';
 
 export async function start(context: ServiceContext): Promise<RunningService> {
@@ -27,11 +27,12 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   const hsm = pkcs11 && openHsm({ ...pkcs11, onFailure: (reason) => log.event('hsm.failed', { reason }) });
   const trusted = new X509Certificate(ca).raw;
   const keeper = await openKeeper({ config, log, clock, trusted, ...(hsm ? { hsm } : {}) });
-  await openByItself();
-  telemetry.gauge('sealpost_key_store_open', () => (keeper.status().sealed ? 0 : 1));
-  telemetry.gauge('sealpost_key_leases', () => (keeper.status().sealed ? 0 : keeper.store().leases.live(clock.now())));
+  const opening = await openByItself(config.keyServer, keeper, log);
+  telemetry.gauge('sealpost_key_store_open', () => (keeper.isSealed() ? 0 : 1));
+  telemetry.gauge('sealpost_key_store_awaits_token', () => (keeper.reason() === 'awaits-token' ? 1 : 0));
+  telemetry.gauge('sealpost_key_leases', () => (keeper.isSealed() ? 0 : keeper.store().leases.live(clock.now())));
   telemetry.gauge('sealpost_key_leases_kept', () =>
-    keeper.status().sealed ? 0 : keeper.store().leases.revocations.late(clock.now()).length,
+    keeper.isSealed() ? 0 : keeper.store().leases.revocations.late(clock.now()).length,
   );
   telemetry.gauge('sealpost_audit_failing', () => (isAuditFailing() ? 1 : 0));
   const tending = keepTending({
@@ -44,7 +45,7 @@ export async function start(context: ServiceContext): Promise<RunningService> {
     tending.dues().map(({ tenant, use, at }) => ({ value: at.getTime() / 1000, labels: { tenant, use } })),
   );
   const ages = certificateAges(config.tenants.map(({ id }) => id));
-  telemetry.gauge('sealpost_certificates', () => (keeper.status().sealed ? [] : ages(keeper.store(), clock.now())));
+  telemetry.gauge('sealpost_certificates', () => (keeper.isSealed() ? [] : ages(keeper.store(), clock.now())));
 
   const backups = keepBackups(config.keyServer.backup, keeper, log, clock);
   telemetry.gauge('sealpost_backup_age_seconds', () => backups.ages().backup);
@@ -70,14 +71,15 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   await server.listen({ host: config.keyServer.listen.host, port: config.keyServer.listen.port });
 
   return {
-    isReady: () => !keeper.status().sealed && !isAuditFailing(),
+    isReady: () => !keeper.isSealed() && !isAuditFailing(),
     isLive: () => true,
     async stop() {
+      opening.stop();
       backups.stop();
       await Promise.all(exports.map(({ run }) => run.stop()));
       const closed = server.close();
       // Requests that workers keep open would hold up the end.
-      if (!keeper.status().sealed) keeper.store().leases.revocations.release();
+      if (!keeper.isSealed()) keeper.store().leases.revocations.release();
       await closed;
       await tending.stop();
       await keeper.close();
@@ -86,23 +88,10 @@ export async function start(context: ServiceContext): Promise<RunningService> {
   };
 
   function isAuditTampered(): boolean {
-    return keeper.status().reason === 'audit-tampered';
+    return keeper.reason() === 'audit-tampered';
   }
 
   function isAuditFailing(): boolean {
     return isAuditTampered() || keeper.journal().isFailing();
-  }
-
-  /** Tries what opens the store by itself, in the order of the configuration. */
-  async function openByItself(): Promise<void> {
-    for (const slot of automaticSlots(config.keyServer)) {
-      try {
-        await openBy(keeper, slot);
-        return;
-      } catch (error) {
-        keeper.slotFailed();
-        log.event('process.failed', { reason: 'slot', ...(error instanceof Error ? { error } : {}) });
-      }
-    }
   }
 }

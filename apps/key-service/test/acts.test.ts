@@ -38,9 +38,9 @@ before(async () => {
   service = await runKeyService({
     slot: 'passphrase',
     prepare: (directory, config) =>
-      withStore(config, Buffer.from(passphrase), (store) => {
-        for (const [role, name] of staff) people.push(addPerson(store, directory, role, name));
-        store.policies.replace(firstPolicy(false));
+      withStore(config, Buffer.from(passphrase), async (store) => {
+        for (const [role, name] of staff) people.push(await addPerson(store, directory, role, name));
+        await store.policies.replace(firstPolicy(false));
       }),
   });
   await service.call('operator').call('unseal', { passphrase });

@@ -37,10 +37,10 @@ before(async () => {
   service = await runKeyService({
     keyServer: { leases: { acknowledgeSeconds: 1 } },
     prepare: (directory, config) =>
-      withStore(config, readSlotFile(join(directory, 'root')).bytes, (store) => {
-        mallory = addPerson(store, directory, 'key-admin', 'mallory');
-        addPerson(store, directory, 'custodian', 'carla');
-        store.policies.replace(firstPolicy(false));
+      withStore(config, readSlotFile(join(directory, 'root')).bytes, async (store) => {
+        mallory = await addPerson(store, directory, 'key-admin', 'mallory');
+        await addPerson(store, directory, 'custodian', 'carla');
+        await store.policies.replace(firstPolicy(false));
       }),
   });
   admin = openKeyConnection(service.config.keyService, mallory ?? assert.fail());

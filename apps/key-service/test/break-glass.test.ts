@@ -35,20 +35,25 @@ const codes = new Map<string, () => string>();
 before(async () => {
   service = await runKeyService({
     prepare: (directory, config) =>
-      withStore(config, readSlotFile(join(directory, 'root')).bytes, (store) => {
+      withStore(config, readSlotFile(join(directory, 'root')).bytes, async (store) => {
         for (const [role, name] of [
           ['key-admin', 'alice'],
           ['custodian', 'carla'],
           ['custodian', 'cleo'],
           ['auditor', 'audrey'],
         ] as const) {
-          people.set(name, addPerson(store, directory, role, name));
+          people.set(name, await addPerson(store, directory, role, name));
         }
         // A version that is destroyed opens nothing and is in nobody's way.
         const { privateKey: old } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-        const key = store.keys.add({ tenant: tenantId('beta'), identity: address, use: 'decryption', privateKey: old });
-        store.keys.move(key, { state: 'destroyed', since: new Date(), compromised: false });
-        store.policies.replace(firstPolicy(false));
+        const key = await store.keys.add({
+          tenant: tenantId('beta'),
+          identity: address,
+          use: 'decryption',
+          privateKey: old,
+        });
+        await store.keys.move(key, { state: 'destroyed', since: new Date(), compromised: false });
+        await store.policies.replace(firstPolicy(false));
       }),
   });
   for (const [name, person] of people) {
@@ -98,7 +103,7 @@ function request(name: string, more: Record<string, unknown> = {}) {
 
 async function approve(name: string, id: string): Promise<void> {
   const { canonical, hash } = await as(name).call('act-show', { id });
-  const signature = signApproval(canonical, people.get(name)?.privateKey ?? assert.fail());
+  const signature = signApproval(canonical, (await people.get(name))?.privateKey ?? assert.fail());
   await as(name).call('act-approve', { id, hash, signature, code: codes.get(name)?.() ?? '' });
 }
 

@@ -122,10 +122,10 @@ test('init lets nobody in beside those who are there, and nobody in who could no
   );
   assert.match(attempt(...as('key-admin/eve'), '--person', `custodian/adam=${adam}`), /^1 the first people are there/);
   // Nor does somebody come back who was shut out.
-  const known = async (change: (store: OpenStore) => void): Promise<string[]> =>
-    await withStore(loadConfig(file), readFileSync(join(directory.path, 'root')), (store) => {
-      change(store);
-      return store.people.list().map(({ name }) => name);
+  const known = async (change: (store: OpenStore) => Promise<void> | void): Promise<string[]> =>
+    await withStore(loadConfig(file), readFileSync(join(directory.path, 'root')), async (store) => {
+      await change(store);
+      return (await store.people.list()).map(({ name }) => name);
     });
   assert.deepEqual(await known(({ people }) => people.remove('default')), ['adam', 'eve']);
   assert.match(attempt(), /^0 /);

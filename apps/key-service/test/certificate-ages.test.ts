@@ -27,7 +27,7 @@ function record(address: string, daysLeft: number, use?: KeyUse): CertificateRec
 
 const store = (records: readonly CertificateRecord[]) => {
   let reads = 0;
-  const ofTenant = (of: TenantId) => {
+  const ofTenant = async (of: TenantId) => {
     reads++;
     return of === tenant ? [...records] : [];
   };
@@ -35,8 +35,8 @@ const store = (records: readonly CertificateRecord[]) => {
 };
 
 /** The counts that are not 0. */
-function counted(records: readonly CertificateRecord[]): Record<string, number> {
-  const readings = certificateAges([tenant])(store(records).open, now);
+async function counted(records: readonly CertificateRecord[]): Promise<Record<string, number>> {
+  const readings = await certificateAges([tenant])(store(records).open, now);
   return Object.fromEntries(
     readings
       .filter(({ value }) => value > 0)
@@ -44,9 +44,9 @@ function counted(records: readonly CertificateRecord[]): Record<string, number> 
   );
 }
 
-test('each certificate counts once, under the time that it has left', () => {
+test('each certificate counts once, under the time that it has left', async () => {
   assert.deepEqual(
-    counted([
+    await counted([
       record('a@alpha.test', -1, 'signing'),
       record('b@alpha.test', 0, 'signing'),
       record('c@alpha.test', 6.9, 'signing'),
@@ -66,9 +66,9 @@ test('each certificate counts once, under the time that it has left', () => {
   );
 });
 
-test('a certificate that was replaced does not count; one for another use does', () => {
+test('a certificate that was replaced does not count; one for another use does', async () => {
   assert.deepEqual(
-    counted([
+    await counted([
       record('a@alpha.test', -1, 'signing'),
       record('a@alpha.test', 200, 'signing'),
       record('a@alpha.test', 5, 'decryption'),
@@ -77,13 +77,13 @@ test('a certificate that was replaced does not count; one for another use does',
   );
 });
 
-test('the store is read once an hour', () => {
+test('the store is read once an hour', async () => {
   const { reads, open } = store([]);
   const ages = certificateAges([tenant]);
-  ages(open, now);
+  await ages(open, now);
   const after = reads();
-  ages(open, new Date(now.getTime() + dayMs / 24 - 1));
+  await ages(open, new Date(now.getTime() + dayMs / 24 - 1));
   assert.equal(reads(), after);
-  ages(open, new Date(now.getTime() + dayMs / 24));
+  await ages(open, new Date(now.getTime() + dayMs / 24));
   assert.equal(reads(), 2 * after);
 });

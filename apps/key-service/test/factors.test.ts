@@ -9,25 +9,33 @@ import { type Factors, openFactors } from '../src/people/factors.ts';
 import { firstPolicy } from '../src/policy/first-policy.ts';
 import { policyOf } from '../src/policy/policy.ts';
 import { openRecords } from '../src/store/records.ts';
+import { openTransactions } from '../src/store/transactions.ts';
 import { makeKeks, openKeks } from '../src/vault/keks.ts';
-import { memoryRows } from './memory-rows.ts';
+import { memoryDatabase } from './memory-database.ts';
 
 const start = new Date('2026-03-04T05:06:07Z');
 const after = (seconds: number) => new Date(start.getTime() + seconds * 1000);
 
 function open(isRequired = true) {
   const root = randomBytes(32);
-  const records = openRecords(memoryRows(), openKeks(root, makeKeks(root, 'store'), 'store'));
+  const records = openRecords(openTransactions(memoryDatabase()), openKeks(root, makeKeks(root, 'store'), 'store'));
   const policy = policyOf(firstPolicy(!isRequired));
   return openFactors(records, () => policy);
 }
 
-function enrolled(factors: Factors, name = 'alice', at = after(-300)) {
-  const totp = URI.parse(factors.enrol(name, `key-admin/${name}`, 'Sealpost test'));
+async function enrolled(factors: Factors, name = 'alice', at = after(-300)) {
+  const totp = URI.parse(await factors.enrol(name, `key-admin/${name}`, 'Sealpost test'));
   assert.ok(totp instanceof TOTP);
   const code = (when: Date): string => totp.generate({ timestamp: when.getTime() });
-  factors.confirm(name, code(at), at);
+  await factors.confirm(name, code(at), at);
   return code;
+}
+
+/** One after the other. */
+async function all<T>(times: readonly number[], run: (at: number) => Promise<T>): Promise<T[]> {
+  const done: T[] = [];
+  for (const at of times) done.push(await run(at));
+  return done;
 }
 
 /** A code that is none of those around `when`. */
@@ -36,9 +44,9 @@ function wrong(code: (when: Date) => string, when: Date): string {
   return ['000000', '111111', '222222', '333333', '444444', '555555'].find((each) => !near.includes(each)) ?? '';
 }
 
-function outcome(run: () => unknown): string {
+async function outcome(run: () => Promise<unknown>): Promise<string> {
   try {
-    run();
+    await run();
     return 'ok';
   } catch (error) {
     if (error instanceof KeyFault) return error.code;
@@ -46,9 +54,9 @@ function outcome(run: () => unknown): string {
   }
 }
 
-test('the URI says what authenticators read, and codes are those of RFC 6238', () => {
+test('the URI says what authenticators read, and codes are those of RFC 6238', async () => {
   const factors = open();
-  const uri = new URL(factors.enrol('alice', 'key-admin/alice', 'Sealpost gateway.alpha.test'));
+  const uri = new URL(await factors.enrol('alice', 'key-admin/alice', 'Sealpost gateway.alpha.test'));
   assert.equal(uri.protocol + uri.host, 'otpauth:totp');
   assert.equal(decodeURIComponent(uri.pathname), '/Sealpost gateway.alpha.test:key-admin/alice');
   const { secret, issuer, digits, period, algorithm } = Object.fromEntries(uri.searchParams);
@@ -68,109 +76,106 @@ test('the URI says what authenticators read, and codes are those of RFC 6238', (
   for (const [seconds, code] of vectors) assert.equal(totp.generate({ timestamp: seconds * 1000 }), code);
 });
 
-test('a code counts one step before and after its own, once, and not before the factor was confirmed', () => {
+test('a code counts one step before and after its own, once, and not before the factor was confirmed', async () => {
   const factors = open();
-  factors.enrol('bob', 'custodian/bob', 'x');
-  assert.equal(
-    outcome(() => factors.spend('bob', '123456', start)),
-    'second-factor-missing',
-  );
-  const code = enrolled(factors);
+  await factors.enrol('bob', 'custodian/bob', 'x');
+  assert.equal(await outcome(() => factors.spend('bob', '123456', start)), 'second-factor-missing');
+  const code = await enrolled(factors);
   const spend = (of: number, at: number) => outcome(() => factors.spend('alice', code(after(of)), after(at)));
-  assert.equal(spend(0, 0), 'ok');
-  assert.equal(spend(0, 0), 'code-wrong');
-  assert.equal(spend(0, 30), 'code-wrong');
-  assert.equal(spend(60, 90), 'ok');
-  assert.equal(spend(150, 120), 'ok');
-  assert.equal(spend(180, 120), 'code-wrong');
-  assert.equal(spend(240, 300), 'code-wrong');
-  assert.equal(
-    outcome(() => factors.spend('alice', undefined, start)),
-    'second-factor-needed',
-  );
-  assert.equal(
-    outcome(() => factors.enrol('alice', 'l', 'i')),
-    'second-factor-exists',
-  );
-  assert.equal(
-    outcome(() => factors.confirm('alice', code(after(600)), after(600))),
-    'second-factor-exists',
-  );
+  assert.equal(await spend(0, 0), 'ok');
+  assert.equal(await spend(0, 0), 'code-wrong');
+  assert.equal(await spend(0, 30), 'code-wrong');
+  assert.equal(await spend(60, 90), 'ok');
+  assert.equal(await spend(150, 120), 'ok');
+  assert.equal(await spend(180, 120), 'code-wrong');
+  assert.equal(await spend(240, 300), 'code-wrong');
+  assert.equal(await outcome(() => factors.spend('alice', undefined, start)), 'second-factor-needed');
+  assert.equal(await outcome(() => factors.enrol('alice', 'l', 'i')), 'second-factor-exists');
+  assert.equal(await outcome(() => factors.confirm('alice', code(after(600)), after(600))), 'second-factor-exists');
 });
 
-test('of 100 tries with one code exactly one passes, and none of the others counts as a guess', () => {
+test('of 100 tries with one code exactly one passes, and none of the others counts as a guess', async () => {
   const factors = open();
-  const code = enrolled(factors);
-  const tries = Array.from({ length: 100 }, () => outcome(() => factors.spend('alice', code(start), start)));
+  const code = await enrolled(factors);
+  const tries = await Promise.all(
+    Array.from({ length: 100 }, () => outcome(() => factors.spend('alice', code(start), start))),
+  );
   assert.equal(tries.filter((each) => each === 'ok').length, 1);
   assert.equal(tries.filter((each) => each === 'code-wrong').length, 99);
-  assert.equal(
-    outcome(() => factors.spend('alice', code(after(30)), after(30))),
-    'ok',
-  );
+  assert.equal(await outcome(() => factors.spend('alice', code(after(30)), after(30))), 'ok');
 });
 
-test('five wrong codes in a row lock for an hour, then each further one does, until a right one', () => {
+test('of 100 wrong codes at once five are judged, and the lock is as long as after five', async () => {
   const factors = open();
-  const code = enrolled(factors);
-  const other = enrolled(factors, 'bob');
+  const code = await enrolled(factors);
+  const tries = await Promise.all(
+    Array.from({ length: 100 }, () => outcome(() => factors.spend('alice', wrong(code, start), start))),
+  );
+  assert.equal(tries.filter((each) => each === 'code-wrong').length, 5);
+  assert.equal(tries.filter((each) => each === 'code-locked').length, 95);
+  assert.equal((await factors.stateOf('alice')).lockedUntil?.getTime(), after(3_600).getTime());
+});
+
+test('a reset and a code at once: whoever is reset has shown nothing', async () => {
+  for (const order of ['code first', 'reset first']) {
+    const factors = open();
+    const code = await enrolled(factors);
+    const person = { name: 'alice', fingerprint: 'a' };
+    const show = () => outcome(() => factors.present(person, code(start), start));
+    await Promise.all(order === 'code first' ? [show(), factors.reset('alice')] : [factors.reset('alice'), show()]);
+    assert.equal(await factors.isPresent(person, start), false, order);
+  }
+});
+
+test('five wrong codes in a row lock for an hour, then each further one does, until a right one', async () => {
+  const factors = open();
+  const code = await enrolled(factors);
+  const other = await enrolled(factors, 'bob');
   const guess = (at: number) => outcome(() => factors.spend('alice', wrong(code, after(at)), after(at)));
   const right = (at: number) => outcome(() => factors.spend('alice', code(after(at)), after(at)));
-  assert.deepEqual([1, 2, 3, 4].map(guess), Array(4).fill('code-wrong'));
-  assert.equal(right(5), 'ok');
-  assert.deepEqual([1, 2, 3, 4, 5].map(guess), Array(5).fill('code-wrong'));
-  assert.deepEqual([6, 7, 3_604].map(guess), Array(3).fill('code-locked'));
-  assert.equal(right(3_604), 'code-locked');
-  assert.equal(factors.stateOf('alice').lockedUntil?.getTime(), after(3_605).getTime());
-  assert.equal(guess(3_605), 'code-wrong');
-  assert.equal(right(3_606), 'code-locked');
-  assert.equal(right(7_205), 'ok');
-  assert.equal(guess(7_206), 'code-wrong');
-  assert.equal(right(7_260), 'ok');
+  assert.deepEqual(await all([1, 2, 3, 4], guess), Array(4).fill('code-wrong'));
+  assert.equal(await right(5), 'ok');
+  assert.deepEqual(await all([1, 2, 3, 4, 5], guess), Array(5).fill('code-wrong'));
+  assert.deepEqual(await all([6, 7, 3_604], guess), Array(3).fill('code-locked'));
+  assert.equal(await right(3_604), 'code-locked');
+  assert.equal((await factors.stateOf('alice')).lockedUntil?.getTime(), after(3_605).getTime());
+  assert.equal(await guess(3_605), 'code-wrong');
+  assert.equal(await right(3_606), 'code-locked');
+  assert.equal(await right(7_205), 'ok');
+  assert.equal(await guess(7_206), 'code-wrong');
+  assert.equal(await right(7_260), 'ok');
   // Nobody else is locked.
-  assert.equal(
-    outcome(() => factors.spend('bob', other(after(10)), after(10))),
-    'ok',
-  );
+  assert.equal(await outcome(() => factors.spend('bob', other(after(10)), after(10))), 'ok');
 });
 
-test('a fresh secret is no way around the count of wrong codes', () => {
+test('a fresh secret is no way around the count of wrong codes', async () => {
   const factors = open();
-  const code = enrolled(factors);
-  for (const at of [1, 2, 3, 4]) outcome(() => factors.spend('alice', wrong(code, after(at)), after(at)));
-  factors.reset('alice');
-  assert.equal(
-    outcome(() => factors.spend('alice', code(start), start)),
-    'second-factor-missing',
-  );
-  const totp = URI.parse(factors.enrol('alice', 'l', 'i'));
+  const code = await enrolled(factors);
+  for (const at of [1, 2, 3, 4]) await outcome(() => factors.spend('alice', wrong(code, after(at)), after(at)));
+  await factors.reset('alice');
+  assert.equal(await outcome(() => factors.spend('alice', code(start), start)), 'second-factor-missing');
+  const totp = URI.parse(await factors.enrol('alice', 'l', 'i'));
   assert.ok(totp instanceof TOTP);
   const fresh = (when: Date): string => totp.generate({ timestamp: when.getTime() });
-  assert.equal(
-    outcome(() => factors.confirm('alice', wrong(fresh, start), start)),
-    'code-wrong',
-  );
-  assert.equal(
-    outcome(() => factors.confirm('alice', fresh(start), start)),
-    'code-locked',
-  );
-  assert.equal(
-    outcome(() => factors.confirm('alice', fresh(after(3_600)), after(3_600))),
-    'ok',
-  );
+  assert.equal(await outcome(() => factors.confirm('alice', wrong(fresh, start), start)), 'code-wrong');
+  assert.equal(await outcome(() => factors.confirm('alice', fresh(start), start)), 'code-locked');
+  assert.equal(await outcome(() => factors.confirm('alice', fresh(after(3_600)), after(3_600))), 'ok');
 });
 
-test('a code opens the operations of one certificate for the minutes of the policy', () => {
+test('a code opens the operations of one certificate for the minutes of the policy', async () => {
   const factors = open();
-  const code = enrolled(factors);
-  const until = factors.present({ name: 'alice', fingerprint: 'a' }, code(start), start);
+  const code = await enrolled(factors);
+  const until = await factors.present({ name: 'alice', fingerprint: 'a' }, code(start), start);
   assert.equal(until.getTime(), after(15 * 60).getTime());
-  assert.equal(factors.isPresent('a', after(15 * 60 - 1)), true);
-  assert.equal(factors.isPresent('a', after(15 * 60)), false);
-  assert.equal(factors.isPresent('b', start), false);
+  const shows = (fingerprint: string, at: number) => factors.isPresent({ name: 'alice', fingerprint }, after(at));
+  assert.equal(await shows('a', 15 * 60 - 1), true);
+  assert.equal(await shows('a', 15 * 60), false);
+  assert.equal(await shows('b', 0), false);
+  await factors.reset('alice');
+  assert.equal(await shows('a', 1), false, 'nobody stays who was reset');
 });
 
-test('only six ASCII digits are a code: nothing is trimmed, folded or converted', () => {
+test('only six ASCII digits are a code: nothing is trimmed, folded or converted', async () => {
   for (const operation of ['people-confirm', 'people-present'] as const) {
     const { request } = keyOperations[operation];
     assert.equal(request.safeParse({ code: '012345' }).success, true);

@@ -201,9 +201,9 @@ suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM or its bin
     writeFileSync(pinFile, '00000000');
     const before = failures.length;
     const mine = open({ pinFile });
-    await assert.rejects(mine.find({ label: 'rsa' }), isFault('hsm-unavailable'));
+    await assert.rejects(mine.find({ label: 'rsa' }), isFault('hsm-pin-wrong'));
     await new Promise((resolve) => setTimeout(resolve, 1_100));
-    await assert.rejects(mine.find({ label: 'rsa' }), isFault('hsm-unavailable'));
+    await assert.rejects(mine.find({ label: 'rsa' }), isFault('hsm-pin-wrong'));
     assert.equal(failures.length, before + 1);
     await mine.close();
   });

@@ -25,10 +25,10 @@ const keys = 80;
 const pair: KeyObject = generateKeyPairSync('ed25519').privateKey;
 const spki = createPublicKey(pair).export({ format: 'der', type: 'spki' });
 
-function add(store: OpenStore, use: KeyUse, count: number): void {
-  store.records.transaction(() => {
+async function add(store: OpenStore, use: KeyUse, count: number): Promise<void> {
+  await store.records.transaction(async () => {
     for (let at = 0; at < count; at++) {
-      store.keys.add({ tenant: alpha, identity: `${use}-${at}@alpha.test`, use, privateKey: pair });
+      await store.keys.add({ tenant: alpha, identity: `${use}-${at}@alpha.test`, use, privateKey: pair });
     }
   });
 }
@@ -38,8 +38,8 @@ function versionsOf(store: OpenStore, use: (typeof kekUses)[number]): readonly n
 }
 
 /** Keys of the tenant, each opened and held against its public half. */
-function opened(store: OpenStore): number {
-  const all = store.keys.ofTenant(alpha);
+async function opened(store: OpenStore): Promise<number> {
+  const all = await store.keys.ofTenant(alpha);
   for (const key of all) {
     assert.ok(store.keys.withSecret(key, (secret) => publicHalf(privateKeyOf(secret))).equals(spki));
   }
@@ -49,20 +49,20 @@ function opened(store: OpenStore): number {
 test('every use that covers keys or rows is rotated; what makes names is not', async () => {
   await using setUp = await openedStore();
   const store = setUp.store();
-  for (const use of ['signing', 'decryption', 'spool', 'mac'] as const) add(store, use, 5);
+  for (const use of ['signing', 'decryption', 'spool', 'mac'] as const) await add(store, use, 5);
   const isRefused = (error: unknown): boolean => error instanceof KeyFault && error.code === 'key-state';
   for (const use of kekUses) {
-    if (use === 'index' || use === 'audit') assert.throws(() => store.kekRotation.begin(use, self), isRefused);
-    else assert.equal(store.kekRotation.begin(use, self), 2);
+    if (use === 'index' || use === 'audit') await assert.rejects(store.kekRotation.begin(use, self), isRefused);
+    else assert.equal(await store.kekRotation.begin(use, self), 2);
   }
-  assert.throws(() => store.kekRotation.begin('signing', self), isRefused, 'while one replaces the other');
-  while (store.kekRotation.step());
+  await assert.rejects(store.kekRotation.begin('signing', self), isRefused, 'while one replaces the other');
+  while (await store.kekRotation.step());
   for (const { use, versions } of store.kekRotation.versions()) {
     assert.deepEqual(versions, use === 'index' || use === 'audit' ? [1] : [2], use);
   }
-  assert.equal(opened(store), 20);
+  assert.equal(await opened(store), 20);
   await setUp.reopen();
-  assert.equal(opened(setUp.store()), 20);
+  assert.equal(await opened(setUp.store()), 20);
   const told = (await setUp.log()).map(({ operation, key }) => `${operation} ${key}`);
   for (const use of ['signing', 'record'] as const) {
     assert.ok(told.includes(`kek-added kek/${use}/2`) && told.includes(`kek-removed kek/${use}/1`), use);
@@ -72,23 +72,23 @@ test('every use that covers keys or rows is rotated; what makes names is not', a
 test('between two batches keys are used, added and moved as ever', async () => {
   await using setUp = await openedStore();
   const store = setUp.store();
-  add(store, 'signing', keys);
-  store.kekRotation.begin('signing', self);
-  store.kekRotation.begin('record', self);
+  await add(store, 'signing', keys);
+  await store.kekRotation.begin('signing', self);
+  await store.kekRotation.begin('record', self);
   let rounds = 0;
-  while (store.kekRotation.step()) {
-    store.keys.add({ tenant: alpha, identity: `new-${rounds++}@alpha.test`, use: 'signing', privateKey: pair });
-    assert.equal(opened(store), keys + rounds);
+  while (await store.kekRotation.step()) {
+    await store.keys.add({ tenant: alpha, identity: `new-${rounds++}@alpha.test`, use: 'signing', privateKey: pair });
+    assert.equal(await opened(store), keys + rounds);
   }
   assert.ok(rounds >= 2);
   await setUp.reopen();
-  assert.equal(opened(setUp.store()), keys + rounds);
+  assert.equal(await opened(setUp.store()), keys + rounds);
   assert.deepEqual(versionsOf(setUp.store(), 'record'), [2]);
 });
 
 test('SIGKILL before and after every commit: every key opens, the rotation goes on, nothing is unlogged', async () => {
   await using setUp = await openedStore();
-  add(setUp.store(), 'decryption', keys);
+  await add(setUp.store(), 'decryption', keys);
   const run = (...what: readonly string[]): number | null => {
     const args = [join(import.meta.dirname, 'rewrap-until-killed.ts'), setUp.directory, setUp.root.toString('hex')];
     return spawnSync(process.execPath, [...args, ...what], { stdio: ['ignore', 'ignore', 'inherit'], env }).status;
@@ -100,7 +100,7 @@ test('SIGKILL before and after every commit: every key opens, the rotation goes 
     });
     if (status === 0) return false;
     assert.equal(status, null, 'killed');
-    assert.equal(opened(setUp.store()), keys);
+    assert.equal(await opened(setUp.store()), keys);
     assert.ok(expected.includes(versionsOf(setUp.store(), 'decryption').length), what.join(' '));
     return true;
   };

@@ -32,11 +32,11 @@ function callOn(store: OpenStore): Call {
   return { caller, store, tenants: [], installation: 'gateway', now: store.now(), note: () => undefined };
 }
 
-async function alice(store: OpenStore): Promise<(use: KeyUse) => StoredKey> {
+async function alice(store: OpenStore): Promise<(use: KeyUse) => Promise<StoredKey>> {
   const names = { tenant: alpha, address, commonName: 'Alice' };
   await addIdentity({ ...names, algorithm: 'p-256', decryptionAlgorithm: 'p-256', single: false }, store);
-  return (use) => {
-    const [key] = store.keys.versions(alpha, address, use);
+  return async (use) => {
+    const [key] = await store.keys.versions(alpha, address, use);
     assert.ok(key);
     return key;
   };
@@ -44,14 +44,14 @@ async function alice(store: OpenStore): Promise<(use: KeyUse) => StoredKey> {
 
 async function spool(store: OpenStore): Promise<StoredKey> {
   const privateKey = await makePrivateKey('x25519');
-  return store.keys.add({ tenant: alpha, identity: 'stage.crypto', use: 'spool', privateKey });
+  return await store.keys.add({ tenant: alpha, identity: 'stage.crypto', use: 'spool', privateKey });
 }
 
 /** Executes the act as the service does: what may not be is refused before. */
-function destroy(store: OpenStore, params: Parameters<typeof keyDestroy.run>[0]): unknown {
+async function destroy(store: OpenStore, params: Parameters<typeof keyDestroy.run>[0]): Promise<unknown> {
   const call = callOn(store);
-  keyDestroy.check?.(keyDestroy.form.parse(params), call);
-  return keyDestroy.run(params, call);
+  await keyDestroy.check?.(keyDestroy.form.parse(params), call);
+  return await keyDestroy.run(params, call);
 }
 
 for (const [kind, request] of [
@@ -69,10 +69,10 @@ for (const [kind, request] of [
     // The certificate is younger than this clock.
     opened.pass(60_000);
     const store = opened.store();
-    const key = (await alice(store))('decryption');
+    const key = await (await alice(store))('decryption');
     const recipient = parseCertificate(readFileSync(at('crt'))).der.toString('base64');
     const params = { keyId: key.keyId, recipient };
-    keyExport.check?.(params, callOn(store));
+    await keyExport.check?.(params, callOn(store));
     const { cms } = (await keyExport.run(params, callOn(store))) as { cms: string };
     writeFileSync(at('cms'), Buffer.from(cms, 'base64'));
     openssl(
@@ -100,73 +100,74 @@ test('no key of the gateway, of an authority, or that is destroyed is exported, 
   await using opened = await openedStore();
   const store = opened.store();
   const keyOf = await alice(store);
-  const [record] = store.certificates
-    .ofAddress(alpha, address)
-    .filter(({ keyId }) => keyId === keyOf('decryption').keyId);
-  const [signer] = store.certificates.ofAddress(alpha, address).filter(({ keyId }) => keyId === keyOf('signing').keyId);
+  const [signing, decryption] = [await keyOf('signing'), await keyOf('decryption')];
+  const certificates = await store.certificates.ofAddress(alpha, address);
+  const [record] = certificates.filter(({ keyId }) => keyId === decryption.keyId);
+  const [signer] = certificates.filter(({ keyId }) => keyId === signing.keyId);
   assert.ok(record && signer);
   const recipient = record.certificate.toString('base64');
-  const check = (keyId: string, to = recipient): void => keyExport.check?.({ keyId, recipient: to }, callOn(store));
-  check(keyOf('signing').keyId);
-  for (const { keyId } of [await spool(store), ...store.keys.versions(alpha, 'ca.internal', 'ca')]) {
-    assert.throws(() => check(keyId), isFault('not-found'), keyId);
+  const check = async (keyId: string, to = recipient): Promise<void> =>
+    await keyExport.check?.({ keyId, recipient: to }, callOn(store));
+  await check(signing.keyId);
+  for (const { keyId } of [await spool(store), ...(await store.keys.versions(alpha, 'ca.internal', 'ca'))]) {
+    await assert.rejects(check(keyId), isFault('not-found'), keyId);
   }
-  assert.throws(() => check('alpha/nobody%40alpha.test/signing/1'), isFault('not-found'));
+  await assert.rejects(check('alpha/nobody%40alpha.test/signing/1'), isFault('not-found'));
   const bad = [signer.certificate.toString('base64'), Buffer.from('no certificate').toString('base64')];
-  for (const to of bad) assert.throws(() => check(keyOf('signing').keyId, to), isFault('recipient-unusable'));
+  for (const to of bad) await assert.rejects(check(signing.keyId, to), isFault('recipient-unusable'));
   opened.pass(731 * dayMs);
-  assert.throws(() => check(keyOf('signing').keyId), isFault('recipient-unusable'), 'ended');
+  await assert.rejects(check(signing.keyId), isFault('recipient-unusable'), 'ended');
 });
 
 test('a destruction waits for the window of the policy; a key in use is not destroyed, nor one whose mail must stay readable', async () => {
   await using opened = await openedStore();
   const store = opened.store();
   const keyOf = await alice(store);
-  const signing = keyOf('signing');
-  assert.throws(() => destroy(store, { keyId: signing.keyId }), isFault('key-state'));
-  moveKey(signing, 'deactivate', store, self);
-  const { destroyAt } = destroy(store, { keyId: signing.keyId }) as { destroyAt: string };
+  const signing = await keyOf('signing');
+  await assert.rejects(destroy(store, { keyId: signing.keyId }), isFault('key-state'));
+  await moveKey(signing, 'deactivate', store, self);
+  const { destroyAt } = (await destroy(store, { keyId: signing.keyId })) as { destroyAt: string };
   const days = (new Date(destroyAt).getTime() - store.now().getTime()) / dayMs;
   assert.equal(days, store.policy().destroyWindowDays);
   assert.ok(days >= 7);
 
-  const { keyId } = moveKey(keyOf('decryption'), 'deactivate', store, self);
-  assert.throws(() => destroy(store, { keyId }), isFault('key-retained'));
+  const { keyId } = await moveKey(await keyOf('decryption'), 'deactivate', store, self);
+  await assert.rejects(destroy(store, { keyId }), isFault('key-retained'));
   opened.pass((730 + store.policy().retentionDays + 1) * dayMs);
-  destroy(store, { keyId });
-  assert.equal(keyOf('decryption').state, 'destroy-pending');
+  await destroy(store, { keyId });
+  assert.equal((await keyOf('decryption')).state, 'destroy-pending');
 });
 
 test('a spool key: a newer one took over long ago, and somebody looked just now and found nothing; each missing, it stays', async () => {
   await using opened = await openedStore();
   const first = await spool(opened.store());
   const nothing = () => ({ scannedAt: opened.store().now().toISOString(), blobs: 9, unread: 0, keys: [] as string[] });
-  const tryIt = (spoolStatement?: ReturnType<typeof nothing>): unknown =>
+  const tryIt = (spoolStatement?: ReturnType<typeof nothing>): Promise<unknown> =>
     destroy(opened.store(), { keyId: first.keyId, ...(spoolStatement ? { spool: spoolStatement } : {}) });
   const second = await spool(opened.store());
-  moveKey(first, 'deactivate', opened.store(), self);
-  assert.throws(() => tryIt(nothing()), isFault('key-in-use'), 'a newer one since a moment');
+  await moveKey(first, 'deactivate', opened.store(), self);
+  await assert.rejects(tryIt(nothing()), isFault('key-in-use'), 'a newer one since a moment');
   opened.pass(opened.store().limits.ticketLifeMs + 11 * 3_600_000);
-  assert.throws(() => tryIt(nothing()), isFault('key-in-use'), 'a stage may still know the old one');
+  await assert.rejects(tryIt(nothing()), isFault('key-in-use'), 'a stage may still know the old one');
   const old = nothing();
   opened.pass(25 * 3_600_000);
-  assert.throws(() => tryIt(), isFault('key-in-use'), 'nobody looked');
-  assert.throws(() => tryIt(old), isFault('key-in-use'), 'somebody looked yesterday');
-  assert.throws(() => tryIt({ ...nothing(), keys: [second.keyId, first.keyId] }), isFault('key-in-use'), 'found');
-  assert.throws(() => tryIt({ ...nothing(), unread: 1 }), isFault('key-in-use'), 'a piece that does not tell');
-  assert.throws(
-    () => tryIt({ ...nothing(), scannedAt: new Date(opened.store().now().getTime() + dayMs).toISOString() }),
+  await assert.rejects(tryIt(), isFault('key-in-use'), 'nobody looked');
+  await assert.rejects(tryIt(old), isFault('key-in-use'), 'somebody looked yesterday');
+  await assert.rejects(tryIt({ ...nothing(), keys: [second.keyId, first.keyId] }), isFault('key-in-use'), 'found');
+  await assert.rejects(tryIt({ ...nothing(), unread: 1 }), isFault('key-in-use'), 'a piece that does not tell');
+  await assert.rejects(
+    tryIt({ ...nothing(), scannedAt: new Date(opened.store().now().getTime() + dayMs).toISOString() }),
     isFault('key-in-use'),
     'a look in the future',
   );
-  tryIt({ ...nothing(), keys: [second.keyId] });
-  assert.equal(opened.store().keys.get(first.keyId)?.state, 'destroy-pending');
+  await tryIt({ ...nothing(), keys: [second.keyId] });
+  assert.equal((await opened.store().keys.get(first.keyId))?.state, 'destroy-pending');
 });
 
 test('a KEK is replaced by the act, once at a time', async () => {
   await using opened = await openedStore();
   const store = opened.store();
-  assert.deepEqual(kekRotate.run({ use: 'ca' }, callOn(store)), { use: 'ca', version: 2 });
+  assert.deepEqual(await kekRotate.run({ use: 'ca' }, callOn(store)), { use: 'ca', version: 2 });
   assert.throws(() => kekRotate.check?.({ use: 'ca' }, callOn(store)), isFault('key-state'));
   assert.throws(() => kekRotate.check?.({ use: 'index' }, callOn(store)), isFault('key-state'));
   const told = (await opened.log()).find(({ operation }) => operation === 'kek-added');

@@ -13,7 +13,7 @@ import type { OpenStore } from '../src/open-store.ts';
 import { certificates } from '../src/operations/certificates.ts';
 import type { Call } from '../src/operations/operation.ts';
 import { privateKeyOf } from '../src/vault/wrap-key.ts';
-import { openedStore } from './opened-store.ts';
+import { openedStore, withSecretOf } from './opened-store.ts';
 
 const alpha = tenantId('alpha');
 const address = 'alice@alpha.test';
@@ -32,25 +32,24 @@ async function listed(store: OpenStore) {
   return { signing: of('signing'), decryption: of('decryption') };
 }
 
-function current(store: OpenStore, use: KeyUse) {
-  const key = store.keys.current(alpha, address, use);
+async function current(store: OpenStore, use: KeyUse) {
+  const key = await store.keys.current(alpha, address, use);
   assert.ok(key);
   return key;
 }
 
 async function rotate(store: OpenStore): Promise<void> {
-  for (const use of ['signing', 'decryption'] as const) await rotateKey(current(store, use), store, self);
+  for (const use of ['signing', 'decryption'] as const) await rotateKey(await current(store, use), store, self);
 }
 
 /** Every key of the address that opens, as the worker would lease them. */
 async function port(store: OpenStore): Promise<KeyPort> {
   const { signing, decryption } = await listed(store);
-  return localKeys(
-    [...signing, ...decryption].map(({ certificate, keyId }) => ({
-      certificate: certificateFromDer(certificate),
-      privateKey: store.keys.withSecret(keyId as KeyId, privateKeyOf),
-    })),
-  );
+  const keys = [...signing, ...decryption].map(async ({ certificate, keyId }) => ({
+    certificate: certificateFromDer(certificate),
+    privateKey: await withSecretOf(store, keyId as KeyId, privateKeyOf),
+  }));
+  return localKeys(await Promise.all(keys));
 }
 
 /** Signed and encrypted with what stands first in the list. */
@@ -70,7 +69,7 @@ async function sealed(store: OpenStore): Promise<Buffer> {
 
 async function opens(store: OpenStore, message: Buffer): Promise<boolean> {
   const { decryption } = await listed(store);
-  const ca = tenantAuthority(alpha, store);
+  const ca = await tenantAuthority(alpha, store);
   assert.ok(ca);
   const opened = await open(message, {
     keys: await port(store),
@@ -91,8 +90,8 @@ for (const algorithm of algorithms) {
     const before = await sealed(store);
     opened.pass(10 * 60_000);
     await rotate(store);
-    assert.equal(current(store, 'signing').algorithm, algorithm);
-    assert.equal(current(store, 'decryption').algorithm, decryptionPartner(algorithm));
+    assert.equal((await current(store, 'signing')).algorithm, algorithm);
+    assert.equal((await current(store, 'decryption')).algorithm, decryptionPartner(algorithm));
     assert.equal(await opens(store, before), true, 'before');
     assert.equal(await opens(store, await sealed(store)), true, 'after');
   });
@@ -105,13 +104,14 @@ test('after a hundred rotations every message since the first opens, and the new
   const messages = [await sealed(store)];
   for (let round = 1; round <= 100; round++) {
     opened.pass(86_400_000);
-    await rotateKey(current(store, 'decryption'), store, self);
+    await rotateKey(await current(store, 'decryption'), store, self);
     if (round % 50 === 0) messages.push(await sealed(store));
   }
-  assert.equal(current(store, 'decryption').name.version, 101);
-  assert.equal((await listed(store)).decryption[0]?.keyId, current(store, 'decryption').keyId);
+  assert.equal((await current(store, 'decryption')).name.version, 101);
+  assert.equal((await listed(store)).decryption[0]?.keyId, (await current(store, 'decryption')).keyId);
   // The ones before are deactivated one by one: nothing is lost with it.
-  for (const key of store.keys.versions(alpha, address, 'decryption').slice(1)) moveKey(key, 'deactivate', store, self);
+  for (const key of (await store.keys.versions(alpha, address, 'decryption')).slice(1))
+    await moveKey(key, 'deactivate', store, self);
   for (const message of messages) assert.equal(await opens(store, message), true);
 });
 
@@ -123,9 +123,9 @@ test('what is suspended does not sign; the version before it does, until it is u
   await rotate(store);
   const versions = async () => (await listed(store)).signing.map(({ keyId }) => keyId?.split('/').at(-1));
   assert.deepEqual(await versions(), ['2', '1']);
-  const suspended = moveKey(current(store, 'signing'), 'suspend', store, self);
+  const suspended = await moveKey(await current(store, 'signing'), 'suspend', store, self);
   assert.deepEqual(await versions(), ['1']);
-  moveKey(suspended, 'resume', store, self);
+  await moveKey(suspended, 'resume', store, self);
   assert.deepEqual(await versions(), ['2', '1']);
 });
 
@@ -134,8 +134,8 @@ test('nothing new is encrypted to a compromised key, its certificate says so, an
   const store = opened.store();
   await add(store, 'p-256', true);
   const before = await sealed(store);
-  const key = current(store, 'decryption');
-  for (const each of twinsOf(key, store)) moveKey(each, 'compromise', store, self);
+  const key = await current(store, 'decryption');
+  for (const each of await twinsOf(key, store)) await moveKey(each, 'compromise', store, self);
   const { signing, decryption } = await listed(store);
   assert.deepEqual([signing.length, decryption.map(({ opensOnly }) => opensOnly)], [0, [true]]);
   assert.equal(await opens(store, before), true);
@@ -147,7 +147,7 @@ test('one certificate for both uses is renewed as one, with the same subject and
   await add(store, 'rsa-2048', true);
   const [first] = (await listed(store)).signing;
   opened.pass(200 * 86_400_000);
-  const made = await rotateKey(current(store, 'signing'), store, self);
+  const made = await rotateKey(await current(store, 'signing'), store, self);
   assert.deepEqual(
     made.map(({ keyId }) => keyId),
     ['alpha/alice%40alpha.test/signing/2', 'alpha/alice%40alpha.test/decryption/2'],

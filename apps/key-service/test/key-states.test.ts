@@ -11,7 +11,7 @@ import { KeyFault, type KeyState, type KeyStep, keyStates, keyTransitions, state
 import { moveKey, self } from '../src/lifecycle/move-key.ts';
 import type { OpenStore } from '../src/open-store.ts';
 import type { StoredKey } from '../src/store/key-store.ts';
-import { openedStore } from './opened-store.ts';
+import { openedStore, withSecretOf } from './opened-store.ts';
 
 const alpha = tenantId('alpha');
 const states = Object.keys(keyStates) as KeyState[];
@@ -31,9 +31,16 @@ const ways: Readonly<Record<KeyState, readonly KeyStep[]>> = {
   'destroyed-compromised': ['activate', 'compromise', 'destroy', 'erase'],
 };
 
-function keyIn(state: KeyState, store: OpenStore): StoredKey {
-  const made = store.keys.add({ tenant: alpha, identity: 'a@a.test', use: 'signing', privateKey, state: 'pre-active' });
-  return ways[state].reduce((key, step) => moveKey(key, step, store, self), made);
+async function keyIn(state: KeyState, store: OpenStore): Promise<StoredKey> {
+  let key = await store.keys.add({
+    tenant: alpha,
+    identity: 'a@a.test',
+    use: 'signing',
+    privateKey,
+    state: 'pre-active',
+  });
+  for (const step of ways[state]) key = await moveKey(key, step, store, self);
+  return key;
 }
 
 test('every step from every state does what the table says, and nothing else', async () => {
@@ -41,12 +48,12 @@ test('every step from every state does what the table says, and nothing else', a
   const store = opened.store();
   for (const state of states) {
     for (const step of steps) {
-      const key = keyIn(state, store);
+      const key = await keyIn(state, store);
       assert.equal(key.state, state);
       const expected = stateAfter(step, state, key.compromised || step === 'compromise');
-      if (expected) assert.equal(moveKey(key, step, store, self).state, expected, `${step} from ${state}`);
-      else assert.throws(() => moveKey(key, step, store, self), isState, `${step} from ${state}`);
-      assert.equal(store.keys.get(key.keyId)?.state, expected ?? state);
+      if (expected) assert.equal((await moveKey(key, step, store, self)).state, expected, `${step} from ${state}`);
+      else await assert.rejects(moveKey(key, step, store, self), isState, `${step} from ${state}`);
+      assert.equal((await store.keys.get(key.keyId))?.state, expected ?? state);
     }
   }
 });
@@ -54,26 +61,26 @@ test('every step from every state does what the table says, and nothing else', a
 test('a secret opens in the states that open, and a destroyed one is nowhere in the store', async () => {
   await using opened = await openedStore();
   for (const state of states) {
-    const { keyId } = keyIn(state, opened.store());
-    const use = () => opened.store().keys.withSecret(keyId, (secret) => secret.length > 0);
-    if (keyStates[state].opens) assert.equal(use(), true, state);
-    else assert.throws(use, (error) => codeOf(error) === 'key-denied', state);
+    const { keyId } = await keyIn(state, opened.store());
+    const used = withSecretOf(opened.store(), keyId, (secret) => secret.length > 0);
+    if (keyStates[state].opens) assert.equal(await used, true, state);
+    else await assert.rejects(used, (error) => codeOf(error) === 'key-denied', state);
   }
-  const { wrapped } = keyIn('deactivated', opened.store());
-  const gone = keyIn('destroyed', opened.store());
+  const { wrapped } = await keyIn('deactivated', opened.store());
+  const gone = await keyIn('destroyed', opened.store());
   assert.equal(gone.wrapped.length, 0);
   await opened.reopen();
-  assert.equal(opened.store().keys.get(gone.keyId)?.wrapped.length, 0);
+  assert.equal((await opened.store().keys.get(gone.keyId))?.wrapped.length, 0);
   assert.ok(wrapped.length > 0);
 });
 
 test('two who take a step from the same state: one does, the other is told; and each step has one record', async () => {
   await using opened = await openedStore();
   const store = opened.store();
-  const key = keyIn('active', store);
+  const key = await keyIn('active', store);
   const before = (await opened.log()).length;
-  moveKey(key, 'suspend', store, { role: 'operator', name: 'first' });
-  assert.throws(() => moveKey(key, 'deactivate', store, { role: 'operator', name: 'second' }), isState);
+  await moveKey(key, 'suspend', store, { role: 'operator', name: 'first' });
+  await assert.rejects(moveKey(key, 'deactivate', store, { role: 'operator', name: 'second' }), isState);
   const records = (await opened.log()).slice(before);
   assert.deepEqual(
     records.map(({ operation, actor, was, state, key: named }) => [operation, actor.name, was, state, named]),
@@ -83,20 +90,20 @@ test('two who take a step from the same state: one does, the other is told; and 
 
 test('a change and its record are one: a failed transaction leaves neither, and a restart before the log takes the record to it', async () => {
   await using opened = await openedStore();
-  const key = keyIn('active', opened.store());
+  const key = await keyIn('active', opened.store());
   await opened.log();
   const count = (await opened.log()).length;
-  assert.throws(() =>
-    opened.store().records.transaction(() => {
-      moveKey(key, 'suspend', opened.store(), self);
+  await assert.rejects(
+    opened.store().records.transaction(async () => {
+      await moveKey(key, 'suspend', opened.store(), self);
       throw new Error('the disk is full');
     }),
   );
-  assert.equal(opened.store().keys.get(key.keyId)?.state, 'active');
+  assert.equal((await opened.store().keys.get(key.keyId))?.state, 'active');
   assert.equal((await opened.log()).length, count);
-  moveKey(key, 'suspend', opened.store(), self);
+  await moveKey(key, 'suspend', opened.store(), self);
   await opened.reopen();
-  assert.equal(opened.store().keys.get(key.keyId)?.state, 'suspended');
+  assert.equal((await opened.store().keys.get(key.keyId))?.state, 'suspended');
   const failing = opened.store().outbox.flush(() => Promise.reject(new Error('no disk')));
   await assert.rejects(failing, /no disk/);
   assert.equal((await opened.log()).length, count + 1);
@@ -107,29 +114,29 @@ test('a signing key that may not sign any more is called back from who holds it;
   await using opened = await openedStore();
   const store = opened.store();
   const holder = { client: 'c', name: 'w', instance: 'w1' };
-  const called = (use: 'signing' | 'decryption'): number => {
-    const key = store.keys.add({ tenant: alpha, identity: 'b@a.test', use, privateKey });
+  const called = async (use: 'signing' | 'decryption'): Promise<number> => {
+    const key = await store.keys.add({ tenant: alpha, identity: 'b@a.test', use, privateKey });
     const now = store.now();
     store.leases.take({ ...holder, keyId: key.keyId, until: new Date(now.getTime() + 60_000) }, now);
-    moveKey(key, 'suspend', store, self);
+    await moveKey(key, 'suspend', store, self);
     return store.leases.revocations.list(now).filter(({ keyId }) => keyId === key.keyId).length;
   };
-  assert.deepEqual([called('signing'), called('decryption')], [1, 0]);
+  assert.deepEqual([await called('signing'), await called('decryption')], [1, 0]);
 });
 
 test('a key of an authority does not move, nor does the only active key that mail needs', async () => {
   await using opened = await openedStore();
   const store = opened.store();
-  const ca = store.keys.add({ tenant: alpha, identity: 'ca.internal', use: 'ca', privateKey });
-  for (const step of steps) assert.throws(() => moveKey(ca, step, store, self), isState);
+  const ca = await store.keys.add({ tenant: alpha, identity: 'ca.internal', use: 'ca', privateKey });
+  for (const step of steps) await assert.rejects(moveKey(ca, step, store, self), isState);
   const spool = () => store.keys.add({ tenant: alpha, identity: 'stage.crypto', use: 'spool', privateKey });
-  const first = spool();
+  const first = await spool();
   const isNeeded = (error: unknown): boolean => error instanceof KeyFault && error.code === 'key-needed';
   for (const step of ['suspend', 'deactivate', 'compromise'] as const) {
-    assert.throws(() => moveKey(first, step, store, self), isNeeded, step);
+    await assert.rejects(moveKey(first, step, store, self), isNeeded, step);
   }
-  spool();
-  assert.equal(moveKey(first, 'deactivate', store, self).state, 'deactivated');
+  await spool();
+  assert.equal((await moveKey(first, 'deactivate', store, self)).state, 'deactivated');
 });
 
 test('docs/key-management.md shows these tables', () => {

@@ -1,12 +1,12 @@
 // An open store on SQLite in a directory of its own, in this process: for tests that need neither server nor log.
 
-import { SetupError } from '@sealpost/core';
+import { fail, type KeyId, SetupError } from '@sealpost/core';
 import type { AuditEntry } from '@sealpost/service';
 import { temporaryDirectory } from '@sealpost/testkit';
 import { type OpenStore, openStore } from '../src/open-store.ts';
 import { firstPolicy } from '../src/policy/first-policy.ts';
-import { openDatabase } from '../src/store/database.ts';
 import { newStoreId, readOuter, writeOuter } from '../src/store/outer.ts';
+import { openDatabase } from '../src/store/sqlite-database.ts';
 import { makeKeks } from '../src/vault/keks.ts';
 import { newRoot } from '../src/vault/slots.ts';
 
@@ -27,22 +27,22 @@ export async function openedStore(): Promise<OpenedStore> {
   const root = newRoot();
   const id = newStoreId();
   let now = Date.now();
-  let database = openDatabase(directory.path, true);
-  writeOuter(database, { id, development: true, slots: [], keks: makeKeks(root, id) });
+  let database = await openDatabase(directory.path, true);
+  await writeOuter(database, { id, development: true, slots: [], keks: makeKeks(root, id) });
   let store = await open();
-  store.policies.replace(firstPolicy(true));
+  await store.policies.replace(firstPolicy(true));
   const entries: AuditEntry[] = [];
 
   async function open(): Promise<OpenStore> {
-    const outer = readOuter(database);
+    const outer = await readOuter(database);
     if (!outer) throw new SetupError('no store');
     const limits = { leaseMs: 60_000, leasesPerClient: 10, acknowledgeMs: 1_000, ticketLifeMs: 5 * 86_400_000 };
     return await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date(now) });
   }
 
-  function close(): void {
+  async function close(): Promise<void> {
     store.forget();
-    database.close();
+    await database.close();
   }
 
   return {
@@ -53,9 +53,9 @@ export async function openedStore(): Promise<OpenedStore> {
       now += ms;
     },
     async reopen(meanwhile) {
-      close();
+      await close();
       meanwhile?.();
-      database = openDatabase(directory.path);
+      database = await openDatabase(directory.path);
       store = await open();
     },
     async log() {
@@ -65,8 +65,19 @@ export async function openedStore(): Promise<OpenedStore> {
       return entries;
     },
     async [Symbol.asyncDispose]() {
-      close();
+      await close();
       await directory.remove();
     },
   };
+}
+
+/** Runs `use` on a key's secret as it stands now. Error: `key-denied` where there is none. */
+export async function withSecretOf<T>(
+  { keys }: Pick<OpenStore, 'keys'>,
+  keyId: KeyId,
+  use: (secret: Buffer) => T,
+): Promise<T> {
+  const key = await keys.get(keyId);
+  if (!key) throw fail('key-denied');
+  return keys.withSecret(key, use);
 }

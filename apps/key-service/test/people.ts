@@ -31,19 +31,19 @@ export interface TestPerson extends TlsFiles {
 }
 
 /** Makes a person's key and credential files, and the store know them. */
-export function addPerson(
+export async function addPerson(
   store: ReturnType<Keeper['store']>,
   directory: string,
   role: PersonRole,
   name: string,
   tenants?: readonly string[],
-): TestPerson {
+): Promise<TestPerson> {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const certificate = issueClientCertificate(store.serviceAuthority, role, name, publicKey);
+  const certificate = await issueClientCertificate(store.serviceAuthority, role, name, publicKey);
   const files = { certificateFile: join(directory, `${name}.crt`), keyFile: join(directory, `${name}.key`) };
   writeFileSync(files.certificateFile, certificate.pem);
   writeFileSync(files.keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
-  store.people.add(name, role, certificate, new Date(), tenants);
+  await store.people.add(name, role, certificate, new Date(), tenants);
   return { ...files, role, name, privateKey };
 }
 

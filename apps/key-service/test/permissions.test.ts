@@ -35,13 +35,13 @@ const people = new Map<string, TlsFiles>();
 before(async () => {
   service = await runKeyService({
     async prepare(directory, config) {
-      await withStore(config, readSlotFile(join(directory, 'root')).bytes, (store) => {
-        for (const [name, credential] of oddCredentials(store.serviceAuthority)) odd.set(name, credential);
-        for (const role of personRoles) people.set(role, addPerson(store, directory, role, `${role}-person`));
-        people.set('confined', addPerson(store, directory, 'operator', 'confined', ['alpha']));
+      await withStore(config, readSlotFile(join(directory, 'root')).bytes, async (store) => {
+        for (const [name, credential] of await oddCredentials(store.serviceAuthority)) odd.set(name, credential);
+        for (const role of personRoles) people.set(role, await addPerson(store, directory, role, `${role}-person`));
+        people.set('confined', await addPerson(store, directory, 'operator', 'confined', ['alpha']));
         // As a production store begins, but without codes: second-factor.test.ts shows those.
         const policy = firstPolicy(false);
-        store.policies.replace({ ...policy, secondFactor: { ...policy.secondFactor, required: false } });
+        await store.policies.replace({ ...policy, secondFactor: { ...policy.secondFactor, required: false } });
       });
     },
   });
@@ -50,12 +50,17 @@ before(async () => {
 after(() => service[Symbol.asyncDispose]());
 
 /** Certificates that must open nothing. */
-function oddCredentials(ca: Authority): Map<string, Credential> {
+async function oddCredentials(ca: Authority): Promise<Map<string, Credential>> {
   const { privateKey: key, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const yearMs = 365 * 86_400_000;
-  const issue = (uris: readonly string[], profile: CertificateProfile = 'tls-client', lifeMs = yearMs, more = {}) => ({
+  const issue = async (
+    uris: readonly string[],
+    profile: CertificateProfile = 'tls-client',
+    lifeMs = yearMs,
+    more = {},
+  ) => ({
     key,
-    certificate: ca.issue({ subject: { commonName: 'odd' }, uris, publicKey, profile, ...more }, lifeMs),
+    certificate: await ca.issue({ subject: { commonName: 'odd' }, uris, publicKey, profile, ...more }, lifeMs),
   });
   const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const foreignCa = issueCertificate({
@@ -76,25 +81,28 @@ function oddCredentials(ca: Authority): Map<string, Credential> {
     issuer: { certificate: foreignCa, privateKey: own.privateKey },
   });
   return new Map([
-    ['of a ticket key', issue(['sealpost://ticket/crypto-worker/one'], { purpose: TICKET_PURPOSE })],
-    ['of a ticket key with a client purpose', issue(['sealpost://ticket/crypto-worker/one'])],
-    ['of a server', issue(['sealpost://person/operator/one'], 'tls-server')],
-    ['that has expired', issue(['sealpost://person/operator/one'], 'tls-client', -60_000)],
+    ['of a ticket key', await issue(['sealpost://ticket/crypto-worker/one'], { purpose: TICKET_PURPOSE })],
+    ['of a ticket key with a client purpose', await issue(['sealpost://ticket/crypto-worker/one'])],
+    ['of a server', await issue(['sealpost://person/operator/one'], 'tls-server')],
+    ['that has expired', await issue(['sealpost://person/operator/one'], 'tls-client', -60_000)],
     ['of a foreign CA with our names', { key, certificate: foreign }],
-    ['of an unknown role', issue(['sealpost://service/auditor/one'])],
-    ['of a role in another case', issue(['sealpost://person/Operator/one'])],
-    ['of a person whom the store does not know', issue(['sealpost://person/operator/one'])],
-    ['in the name of somebody whom the store knows by another', issue(['sealpost://person/auditor/auditor-person'])],
-    ['of somebody whom the store knows in another role', issue(['sealpost://person/key-admin/auditor-person'])],
-    ['of a service that calls itself operator', issue(['sealpost://service/operator/one'])],
-    ['of a person that calls itself worker', issue(['sealpost://person/crypto-worker/one'])],
-    ['of two roles', issue(['sealpost://service/ingress/one', 'sealpost://person/operator/one'])],
+    ['of an unknown role', await issue(['sealpost://service/auditor/one'])],
+    ['of a role in another case', await issue(['sealpost://person/Operator/one'])],
+    ['of a person whom the store does not know', await issue(['sealpost://person/operator/one'])],
+    [
+      'in the name of somebody whom the store knows by another',
+      await issue(['sealpost://person/auditor/auditor-person']),
+    ],
+    ['of somebody whom the store knows in another role', await issue(['sealpost://person/key-admin/auditor-person'])],
+    ['of a service that calls itself operator', await issue(['sealpost://service/operator/one'])],
+    ['of a person that calls itself worker', await issue(['sealpost://person/crypto-worker/one'])],
+    ['of two roles', await issue(['sealpost://service/ingress/one', 'sealpost://person/operator/one'])],
     [
       'with a host name beside',
-      issue(['sealpost://person/operator/one'], 'tls-client', yearMs, { dnsNames: ['x.test'] }),
+      await issue(['sealpost://person/operator/one'], 'tls-client', yearMs, { dnsNames: ['x.test'] }),
     ],
-    ['with a path beside', issue(['sealpost://person/operator/one/two'])],
-    ['without a name', issue([])],
+    ['with a path beside', await issue(['sealpost://person/operator/one/two'])],
+    ['without a name', await issue([])],
   ]);
 }
 
@@ -188,11 +196,11 @@ test('a person of one tenant reaches nothing of another, and nothing that cannot
   agent.destroy();
 });
 
-test('in a development store the operator may do what the other people may, and nobody else more than the table says', () => {
+test('in a development store the operator may do what the other people may, and nobody else more than the table says', async () => {
   for (const operation of operations) {
     for (const role of roles) {
       const caller = { role, name: 'default', fingerprint: '' };
-      const code = refusal(operation, caller, { store: undefined, development: true, now: new Date() });
+      const code = await refusal(operation, caller, { store: undefined, development: true, now: new Date() });
       const own = role === 'operator' ? personRoles : [role];
       const isAllowed = permissions[operation].some((each) => own.some((mine) => mine === each));
       assert.equal(code, isAllowed ? undefined : 'forbidden', `${operation} by ${role}`);

@@ -8,11 +8,12 @@ import { test } from 'node:test';
 import { type KeyId, tenantId } from '@sealpost/core';
 import { temporaryDirectory } from '@sealpost/testkit';
 import { openStore } from '../src/open-store.ts';
-import { openDatabase } from '../src/store/database.ts';
 import { readOuter } from '../src/store/outer.ts';
+import { openDatabase } from '../src/store/sqlite-database.ts';
 import { readSlotFile } from '../src/vault/slot-file.ts';
 import { openSlot } from '../src/vault/slots.ts';
 import { privateKeyOf, publicHalf } from '../src/vault/wrap-key.ts';
+import { withSecretOf } from './opened-store.ts';
 
 interface Holds {
   readonly keys: readonly { readonly keyId: KeyId; readonly algorithm: string; readonly spki: string }[];
@@ -30,23 +31,23 @@ for (const name of readdirSync(recorded)) {
     chmodSync(join(directory.path, 'root'), 0o600);
     const holds = JSON.parse(readFileSync(join(directory.path, 'holds.json'), 'utf8')) as Holds;
     for (const opening of ['first', 'second']) {
-      const database = openDatabase(directory.path);
-      const outer = readOuter(database);
+      const database = await openDatabase(directory.path);
+      const outer = await readOuter(database);
       const slot = outer?.slots.find(({ kind }) => kind === 'file');
       assert.ok(outer && slot, opening);
       const root = await openSlot(slot, readSlotFile(join(directory.path, 'root')).bytes, outer.id);
       assert.ok(root);
       const store = await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date() });
       for (const { keyId, algorithm, spki } of holds.keys) {
-        const key = store.keys.get(keyId);
+        const key = await store.keys.get(keyId);
         assert.equal(key?.algorithm, algorithm);
-        const half = store.keys.withSecret(keyId, (secret) => publicHalf(privateKeyOf(secret)).toString('base64'));
+        const half = await withSecretOf(store, keyId, (secret) => publicHalf(privateKeyOf(secret)).toString('base64'));
         assert.equal(half, spki);
       }
-      const certificates = store.certificates.ofAddress(tenantId('alpha'), 'alice@alpha.test');
+      const certificates = await store.certificates.ofAddress(tenantId('alpha'), 'alice@alpha.test');
       assert.deepEqual(certificates.map(({ fingerprint }) => fingerprint).sort(), holds.certificates.toSorted());
       store.forget();
-      database.close();
+      await database.close();
     }
   });
 }

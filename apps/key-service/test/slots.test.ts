@@ -18,11 +18,12 @@ import {
 } from '@sealpost/service';
 import { makeSoftHsm, softHsmModule, temporaryDirectory } from '@sealpost/testkit';
 import { openHsm } from '../src/hsm/open-hsm.ts';
-import { openDatabase } from '../src/store/database.ts';
+import { openTransactions } from '../src/store/transactions.ts';
 import { openSharesInHand } from '../src/unseal-shares.ts';
 import { maxSlots, openSlotBook, slotFacts } from '../src/vault/slot-book.ts';
 import { newRoot, openSlot, type Slot, sealSlot } from '../src/vault/slots.ts';
 import { makeTokenSlot, tokenSecret } from '../src/vault/token-slot.ts';
+import { memoryDatabase } from './memory-database.ts';
 
 const storeId = 'aa'.repeat(16);
 const isMalformed = (error: unknown): boolean => codeOf(error) === 'sealed-malformed';
@@ -147,33 +148,35 @@ test('shares are counted once, checked when they come, and forgotten when somebo
 });
 
 test('slots are added, replaced and removed, and the last one stays', async () => {
-  await using directory = await temporaryDirectory();
-  const database = openDatabase(directory.path, true);
+  const store = openTransactions(memoryDatabase());
   const root = newRoot();
   const keks = { withRoot: <T>(use: (root: Buffer) => T) => use(root) };
-  const book = openSlotBook({ database, storeId, keks, hsm: undefined, now: () => new Date() });
+  const book = openSlotBook({ store, storeId, keks, hsm: undefined, now: () => new Date() });
   const secret = (at: number) => Buffer.alloc(32, at);
   await book.add(await fileSlot('one', secret(1)));
-  assert.throws(() => book.remove('one'), isFault('slot-last'));
-  assert.throws(() => book.remove('two'), isFault('not-found'));
+  await assert.rejects(book.remove('one'), isFault('slot-last'));
+  await assert.rejects(book.remove('two'), isFault('not-found'));
   await book.add(await fileSlot('two', secret(2)));
   await assert.rejects(book.add(await fileSlot('two', secret(3))), isFault('slot-exists'));
   await assert.rejects(book.add({ kind: 'pkcs11', label: 'token', key: 'k' }), isFault('hsm-unavailable'));
   await assert.rejects(book.replace(await fileSlot('three', secret(3))), isFault('not-found'));
 
   await book.replace(await fileSlot('two', secret(4)));
-  const two = book.list().find(({ label }) => label === 'two');
+  const two = (await book.list()).find(({ label }) => label === 'two');
   assert.ok(two);
   assert.equal(await openSlot(two, secret(2), storeId), undefined);
   assert.deepEqual(await openSlot(two, secret(4), storeId), root);
-  book.remove('one');
+  await book.remove('one');
   assert.deepEqual(
-    book.list().map(({ label }) => label),
+    (await book.list()).map(({ label }) => label),
     ['two'],
   );
   for (let at = 1; at < maxSlots; at++) await book.add(await fileSlot(`more-${at}`, secret(at)));
   await assert.rejects(book.add(await fileSlot('beyond', secret(9))), isFault('slots-full'));
-  database.close();
+  const labels = (await book.list()).map(({ label }) => label);
+  const removed = await Promise.allSettled(labels.map((label) => book.remove(label)));
+  assert.equal(removed.filter(({ status }) => status === 'rejected').length, 1, 'all at once, and one stays');
+  assert.equal((await book.list()).length, 1);
 });
 
 suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM or its binding is not installed' }, () => {

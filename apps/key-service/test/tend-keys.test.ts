@@ -17,7 +17,7 @@ import type { Call } from '../src/operations/operation.ts';
 import { firstPolicy } from '../src/policy/first-policy.ts';
 import type { StoredKey } from '../src/store/key-store.ts';
 import { makePrivateKey } from '../src/store/make-key.ts';
-import { openedStore } from './opened-store.ts';
+import { openedStore, withSecretOf } from './opened-store.ts';
 
 const alpha = tenantId('alpha');
 const address = 'alice@alpha.test';
@@ -43,9 +43,9 @@ async function round(store: OpenStore): Promise<Record<string, number>> {
   return events;
 }
 
-function states(store: OpenStore, use: 'signing' | 'decryption' | 'spool'): string[] {
+async function states(store: OpenStore, use: 'signing' | 'decryption' | 'spool'): Promise<string[]> {
   const identity = use === 'spool' ? 'stage.crypto' : address;
-  return store.keys.versions(alpha, identity, use).map(({ name, state }) => `${name.version} ${state}`);
+  return (await store.keys.versions(alpha, identity, use)).map(({ name, state }) => `${name.version} ${state}`);
 }
 
 test('jitter spreads what was made together over five weeks, the same way every time, and never past the certificate', () => {
@@ -73,27 +73,32 @@ test('keys are rotated when they are due and not before; what was replaced ends 
   await using opened = await openedStore();
   const store = opened.store();
   await addAlice(store);
-  store.keys.add({ tenant: alpha, identity: 'stage.crypto', use: 'spool', privateKey: await makePrivateKey('x25519') });
+  await store.keys.add({
+    tenant: alpha,
+    identity: 'stage.crypto',
+    use: 'spool',
+    privateKey: await makePrivateKey('x25519'),
+  });
   const [first] = await tendKeys(store, [alpha], { event: () => undefined });
   assert.ok(first);
   opened.pass(80 * dayMs);
   assert.deepEqual(await round(store), {});
   opened.pass(11 * dayMs);
   assert.deepEqual(await round(store), { 'key.rotated': 1 });
-  assert.deepEqual(states(store, 'spool'), ['2 active', '1 active']);
+  assert.deepEqual(await states(store, 'spool'), ['2 active', '1 active']);
   opened.pass(31 * dayMs);
   assert.deepEqual(await round(store), { 'key.moved': 1 });
-  assert.deepEqual(states(store, 'spool'), ['2 active', '1 deactivated']);
+  assert.deepEqual(await states(store, 'spool'), ['2 active', '1 deactivated']);
   opened.pass(250 * dayMs);
   assert.deepEqual(await round(store), { 'key.rotated': 3 });
   assert.deepEqual(
-    [states(store, 'signing'), states(store, 'decryption')],
+    [await states(store, 'signing'), await states(store, 'decryption')],
     [
       ['2 active', '1 active'],
       ['2 active', '1 active'],
     ],
   );
-  const [newest] = store.certificates.ofAddress(alpha, address);
+  const [newest] = await store.certificates.ofAddress(alpha, address);
   assert.ok(newest && day(certificateFromDer(newest.certificate).notAfter, store.now()) > 700);
   const records = (await opened.log()).filter(({ operation }) => operation === 'key-state');
   assert.ok(
@@ -106,7 +111,7 @@ test('a certificate from elsewhere: the successor waits for its own, once, and t
   const store = opened.store();
   const authority = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const privateKey = await makePrivateKey('p-256');
-  const key = store.keys.add({ tenant: alpha, identity: address, use: 'signing', privateKey });
+  const key = await store.keys.add({ tenant: alpha, identity: address, use: 'signing', privateKey });
   const issuer = issueCertificate({
     subject: { commonName: 'Elsewhere' },
     publicKey: importPublicKey(authority.publicKey.export({ format: 'der', type: 'spki' })),
@@ -127,21 +132,21 @@ test('a certificate from elsewhere: the successor waits for its own, once, and t
     });
   const { fingerprint, der } = certify(key);
   const record = { fingerprint, certificate: der, chain: [issuer.der], address, pinned: false };
-  store.certificates.add(alpha, { ...record, keyId: key.keyId });
+  await store.certificates.add(alpha, { ...record, keyId: key.keyId });
   opened.pass(31 * dayMs);
   assert.deepEqual(await round(store), { 'key.certificate-wanted': 1 });
   assert.deepEqual(await round(store), { 'key.certificate-wanted': 1 });
-  assert.deepEqual(states(store, 'signing'), ['2 pre-active', '1 active']);
+  assert.deepEqual(await states(store, 'signing'), ['2 pre-active', '1 active']);
   const [due] = await tendKeys(store, [alpha], { event: () => undefined });
   assert.ok(due && due.at < store.now());
-  const next = store.keys.versions(alpha, address, 'signing')[0];
+  const next = (await store.keys.versions(alpha, address, 'signing'))[0];
   assert.ok(next);
   const renewed = certify(next);
   const caller = { role: 'operator', name: 'o', fingerprint: '' } as const;
   const call: Call = { caller, store, tenants, installation: 'gateway', now: store.now(), note: () => undefined };
   await importFile.run({ file: renewed.der }, call);
-  assert.deepEqual(states(store, 'signing'), ['2 active', '1 active']);
-  const records = store.certificates.ofAddress(alpha, address);
+  assert.deepEqual(await states(store, 'signing'), ['2 active', '1 active']);
+  const records = await store.certificates.ofAddress(alpha, address);
   assert.deepEqual(records.find(({ keyId }) => keyId === next.keyId)?.fingerprint, renewed.fingerprint);
   assert.deepEqual(await round(store), {}, 'and the alarm is over');
 });
@@ -150,24 +155,23 @@ test('a key is destroyed when its window is over and not before; taken back in t
   await using opened = await openedStore();
   const store = opened.store();
   await addAlice(store);
-  const [signing, decryption] = (['signing', 'decryption'] as const).map((use) =>
-    store.keys.current(alpha, address, use),
-  );
+  const signing = await store.keys.current(alpha, address, 'signing');
+  const decryption = await store.keys.current(alpha, address, 'decryption');
   assert.ok(signing && decryption);
   const destroyAt = new Date(store.now().getTime() + 7 * dayMs);
   for (const key of [signing, decryption]) {
-    moveKey(moveKey(key, 'compromise', store, self), 'destroy', store, self, destroyAt);
+    await moveKey(await moveKey(key, 'compromise', store, self), 'destroy', store, self, destroyAt);
   }
   opened.pass(6 * dayMs);
   assert.deepEqual(await round(store), {});
-  const pending = store.keys.get(decryption.keyId);
+  const pending = await store.keys.get(decryption.keyId);
   assert.ok(pending);
-  moveKey(pending, 'destroy-cancel', store, self);
+  await moveKey(pending, 'destroy-cancel', store, self);
   opened.pass(2 * dayMs);
   assert.deepEqual(await round(store), { 'key.destroyed': 1 });
   assert.deepEqual(
-    [states(store, 'signing'), states(store, 'decryption')],
+    [await states(store, 'signing'), await states(store, 'decryption')],
     [['1 destroyed-compromised'], ['1 compromised']],
   );
-  assert.ok(store.keys.withSecret(decryption.keyId, (secret) => secret.length > 0));
+  assert.ok(await withSecretOf(store, decryption.keyId, (secret) => secret.length > 0));
 });

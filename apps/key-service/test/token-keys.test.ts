@@ -187,6 +187,46 @@ suite('keys in a token', { skip: softHsmModule === undefined && 'SoftHSM or its 
     assert.deepEqual((await operator.call('lease-list', {})).held, []);
   });
 
+  test('a key without a certificate waits for one, signs the request for it in the token, and signs mail when it came', async () => {
+    token.makeRsaKey('carol', '04');
+    const add = (more: object) => operator.call('keys-add-token', { label: 'carol', ...more });
+    const fault = (code: string) => (error: unknown) => error instanceof KeyFault && error.code === code;
+    await assert.rejects(add({}), fault('request-malformed'));
+    await assert.rejects(add({ address: 'carol@elsewhere.test' }), fault('address-not-ours'));
+    const address = 'carol@alpha.test';
+    const { waiting } = await add({ address });
+    const [signing = '', decryption] = waiting;
+    assert.deepEqual(waiting, ['alpha/carol%40alpha.test/signing/1', 'alpha/carol%40alpha.test/decryption/1']);
+    await assert.rejects(add({ address }), fault('exists'));
+    const early = ticketFor(signer, { from: address });
+    await assert.rejects(
+      worker.sign(signing as KeyId, early, [
+        { certificate: rsa.fingerprint, scheme: 'rsa-pkcs1', digest: 'sha256', signedAttributes: Buffer.alloc(9) },
+      ]),
+      (error) => codeOf(error) === 'key-denied',
+    );
+
+    const { request } = await operator.call('keys-csr', { keyId: signing });
+    const verify = ['req', '-inform', 'DER', '-in', 'csr', '-verify', '-noout', '-text'];
+    assert.match(openssl(verify, { csr: request }).toString(), /email:carol@alpha\.test/);
+    const certificate = issue(address, await publicKeyOf('carol'), 'smime');
+    await operator.call('import', { tenant: 'alpha', file: Buffer.from(pem(certificate) + pem(root)) });
+    const { keys } = await operator.call('keys-list', { identity: address });
+    assert.deepEqual(
+      keys.map(({ keyId, state }) => [keyId, state]),
+      [
+        [decryption, 'active'],
+        [signing, 'active'],
+      ],
+    );
+    const text = `From: ${address}\r\nContent-Type: text/plain\r\n\r\nDear Bob\r\n`;
+    const sign = { certificate, chain: [root] };
+    const keyPort = portFor(certificate, signing, { from: address });
+    const made = await protect(Buffer.from(text), { keys: keyPort, sign, now: new Date() });
+    const check = ['cms', '-verify', '-in', 'mail', '-CAfile', 'ca.pem', '-purpose', 'smimesign'];
+    assert.match(openssl(check, { mail: made, 'ca.pem': pem(root) }).toString(), /Dear Bob/);
+  });
+
   test('certificates of these keys are found as any others are', async () => {
     const records = await worker.certificates('alpha' as never, 'alice@alpha.test');
     assert.deepEqual(

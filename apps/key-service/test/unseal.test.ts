@@ -6,6 +6,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { codeOf } from '@sealpost/core';
 import {
   fileSlot,
@@ -157,7 +158,9 @@ test('with the rules of production nobody changes a slot alone', async () => {
   await using service = await runKeyService({
     slot: 'passphrase',
     prepare: (_, config) =>
-      withStore(config, passphraseBytes(passphrase), (store) => void store.policies.replace(firstPolicy(false))),
+      withStore(config, passphraseBytes(passphrase), async (store) => {
+        await store.policies.replace(firstPolicy(false));
+      }),
   });
   const operator = service.call('operator');
   await operator.call('unseal', { passphrase });
@@ -231,12 +234,72 @@ suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM or its bin
     await service.start();
     const operator = service.call('operator');
     const without = await operator.call('status', {});
-    assert.deepEqual([without.sealed, without.reason], [true, 'slot-unreadable']);
+    assert.deepEqual([without.sealed, without.reason], [true, 'awaits-token']);
     await assert.rejects(
       operator.call('identity-add', { address: 'a@alpha.test' }),
       (error) => codeOf(error) === 'key-service-sealed',
     );
     assert.equal((await operator.call('unseal', { passphrase })).sealed, false);
     assert.match(service.output(), /"hsm\.failed"/);
+  });
+
+  test('a token that comes later opens the store then, unless somebody said meanwhile that it stays sealed', async () => {
+    await using place = await temporaryDirectory();
+    const token = makeSoftHsm(place.path);
+    Object.assign(process.env, token.environment);
+    token.makeAesKey('root', '01');
+    const keyServer = { pkcs11: token.place, slots: [{ kind: 'pkcs11', label: 'root' }] };
+    const tokens = join(place.path, 'tokens');
+    const prepare = () => renameSync(tokens, `${tokens}.away`);
+    await using service = await runKeyService({
+      fresh: true,
+      slot: 'passphrase',
+      keyServer,
+      slots: ['passphrase'],
+      prepare,
+    });
+    const operator = service.call('operator');
+    const reason = async () => (await operator.call('status', {})).reason;
+    const awaited = async () => {
+      const metrics = await fetch(`http://127.0.0.1:${service.config.http.keyService.port}/metrics`);
+      return /^sealpost_key_store_awaits_token\S* (\d)$/m.exec(await metrics.text())?.[1];
+    };
+    assert.deepEqual([await reason(), await awaited()], ['awaits-token', '1']);
+    renameSync(`${tokens}.away`, tokens);
+    for (const deadline = Date.now() + 15_000; (await reason()) !== undefined && Date.now() < deadline; )
+      await wait(50);
+    assert.deepEqual([await reason(), await awaited()], [undefined, '0']);
+    assert.match(service.output(), /"store\.awaits-token"/);
+
+    await service.end();
+    prepare();
+    await service.start();
+    assert.equal(await reason(), 'awaits-token');
+    assert.equal((await operator.call('seal', {})).reason, 'waiting');
+    renameSync(`${tokens}.away`, tokens);
+    await wait(3_000);
+    assert.equal((await operator.call('status', {})).sealed, true);
+    assert.equal((await operator.call('unseal', { passphrase })).sealed, false);
+    assert.equal(service.output().match(/"store\.awaits-token"/g)?.length, 2);
+  });
+
+  test('a service that waits for its token ends when it is told to', async () => {
+    await using place = await temporaryDirectory();
+    const token = makeSoftHsm(place.path);
+    Object.assign(process.env, token.environment);
+    token.makeAesKey('root', '01');
+    const keyServer = { pkcs11: token.place, slots: [{ kind: 'pkcs11', label: 'root' }] };
+    const prepare = () => renameSync(token.place.pinFile, `${token.place.pinFile}.away`);
+    await using service = await runKeyService({
+      fresh: true,
+      slot: 'passphrase',
+      keyServer,
+      slots: ['passphrase'],
+      prepare,
+    });
+    assert.equal((await service.call('operator').call('status', {})).reason, 'awaits-token');
+    const before = Date.now();
+    await service.end();
+    assert.ok(Date.now() - before < 5_000);
   });
 });

@@ -1,7 +1,7 @@
 // How much more mail it could take, and how many workers are needed. docs/capacity.md tells of the model.
 
 import { dashboard, lines, number } from './panels.ts';
-import { by, cpuPerMessage } from './queries.ts';
+import { by, cpuPerMessage, perMessage } from './queries.ts';
 
 /** As `sealpost plan` has it: no kind of process is planned to be used for more. */
 const mostUsed = 0.8;
@@ -58,6 +58,22 @@ export const capacity = dashboard('capacity', 'capacity', {
         'crypto worker': cpuPerMessage('crypto-worker'),
         egress: cpuPerMessage('egress'),
         'key service': cpuPerMessage('key-service'),
+        redis: perMessage('sealpost_redis_cpu_seconds_total'),
+      },
+    }),
+    lines({
+      title: 'Redis for a message',
+      about: 'Commands that the queue costs for each accepted message. Polling of an idle installation is part of it.',
+      unit: 'short',
+      queries: { commands: perMessage('sealpost_redis_commands_total') },
+    }),
+    lines({
+      title: 'Redis traffic for a message',
+      about: 'Bytes in and out for each accepted message: jobs, and the sealed mail that travels in Redis.',
+      unit: 'bytes',
+      queries: {
+        in: perMessage('sealpost_redis_network_bytes_total{direction="in"}'),
+        out: perMessage('sealpost_redis_network_bytes_total{direction="out"}'),
       },
     }),
     lines({

@@ -35,6 +35,33 @@ export const delivery = dashboard('delivery', 'delivery', {
       badFrom: 1,
     }),
   ],
+  Waiting: [
+    table({
+      title: 'Oldest mail that waits for another try, by route',
+      about: 'Age since its 250. A route whose next hop is down grows here first. Runbook: SealpostDeliveryLate.',
+      unit: 's',
+      queries: { oldest: 'sort_desc(max by (route) (sealpost_route_oldest_seconds))' },
+    }),
+    table({
+      title: 'Oldest mail that waits for another try, by domain',
+      about:
+        'Age since its 250, of the domains that wait longest. Only with `egress.waitingDomains`: whoever sees this sees where mail goes.',
+      unit: 's',
+      queries: { oldest: 'sort_desc(max by (domain) (sealpost_domain_oldest_seconds))' },
+    }),
+    lines({
+      title: 'Recipients who wait, by route',
+      about: 'For another try.',
+      unit: 'short',
+      queries: { '{{route}}': 'sum by (route) (sealpost_route_waiting_recipients)' },
+    }),
+    lines({
+      title: 'Recipients who wait, by domain',
+      about: 'For another try, of the domains that wait longest; only with `egress.waitingDomains`.',
+      unit: 'short',
+      queries: { '{{domain}}': 'sum by (domain) (sealpost_domain_waiting_recipients)' },
+    }),
+  ],
   Routes: [
     table({
       title: 'Tries that have to be repeated, last hour',
@@ -47,6 +74,19 @@ export const delivery = dashboard('delivery', 'delivery', {
       about: 'Recipients by route and outcome.',
       unit: 'mps',
       queries: { '{{route}}, {{outcome}}': by('route, outcome', 'sealpost_recipients_settled_total') },
+    }),
+    table({
+      title: 'Sessions by TLS, last hour',
+      about:
+        'With each next hop: the version, `plain` for none, or why there was no TLS. `certificate` and `refused` on a route that demands TLS is mail that waits. Runbook: SealpostNextHopDown.',
+      unit: 'short',
+      queries: { sessions: 'sum by (route, tls) (increase(sealpost_route_sessions_total[1h]))' },
+    }),
+    table({
+      title: 'Bounced, last hour',
+      about: 'What was sent back, by stage and code (docs/errors.md).',
+      unit: 'short',
+      queries: { bounced: 'sum by (stage, code) (increase(sealpost_bounces_total[1h]))' },
     }),
     lines({
       title: 'Connections',

@@ -68,6 +68,13 @@ export const pipeline = dashboard('pipeline', 'pipeline', {
     }),
   ],
   Troubles: [
+    lines({
+      title: 'Jobs that lost their worker',
+      about:
+        'A lock that was not renewed (`job.lock-lost`), a job that was taken over (`job.stalled`). Runbook: SealpostJobsLoseTheirWorker.',
+      unit: 'mps',
+      queries: { '{{event}}': by('event', 'sealpost_events_total{event=~"job.stalled|job.lock-lost"}') },
+    }),
     table({
       title: 'Steps that ended with an error, last hour',
       about: 'By step and code (docs/errors.md).',

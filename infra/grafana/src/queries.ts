@@ -21,8 +21,14 @@ export function same(labels: string, gauge: string): string {
   return labels === '' ? `max(${gauge})` : `max by (${labels}) (${gauge})`;
 }
 
+const accepted = 'sum(rate(sealpost_messages_accepted_total[$__rate_interval]))';
+
 /** Seconds of processor time for each accepted message. */
 export function cpuPerMessage(role: string): string {
-  const cpu = `sum(rate(sealpost_process_cpu_seconds_total{role="${role}"}[$__rate_interval]))`;
-  return `${cpu} / sum(rate(sealpost_messages_accepted_total[$__rate_interval]))`;
+  return `sum(rate(sealpost_process_cpu_seconds_total{role="${role}"}[$__rate_interval])) / ${accepted}`;
+}
+
+/** What every ingress shows alike of Redis, for each accepted message. */
+export function perMessage(counter: string): string {
+  return `max(rate(${counter}[$__rate_interval])) / ${accepted}`;
 }

@@ -41,6 +41,15 @@ export const security = dashboard('security', 'security', {
       queries: { '{{direction}}, {{code}}': by('direction, code', 'sealpost_messages_refused_total') },
     }),
   ],
+  Encryption: [
+    lines({
+      title: 'TLS handshakes with clients',
+      about:
+        'By listener and version, or by why they failed. At the key service, `certificate` is a stage whose certificate ended, or a stranger.',
+      unit: 'mps',
+      queries: { '{{door}}, {{result}}': by('door, result', 'sealpost_tls_handshakes_total') },
+    }),
+  ],
   Events: [
     table({
       title: 'Warnings and alerts, last day',

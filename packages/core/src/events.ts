@@ -41,6 +41,7 @@ export const events = {
   'backup.failed': 'error',
   'store.one-slot': 'warn',
   'hsm.failed': 'warn',
+  'store.awaits-token': 'warn',
   'key.created': 'info',
   'key.imported': 'info',
   'key.rotated': 'info',

@@ -56,55 +56,75 @@ function recipientBytes(key: KeyObject): Buffer {
   return bytes;
 }
 
+/** What both halves of a context can derive from it (RFC 9180 §5.3): 32 bytes, others for each `context`. */
+export type HpkeExport = (context: Buffer) => Buffer;
+
 /** Sealing half of an HPKE context: each call uses the next nonce. */
 export interface HpkeSender {
   readonly encapsulated: Buffer;
   seal(aad: Buffer, plaintext: Buffer): Buffer;
+  readonly export: HpkeExport;
 }
 
 /** Opening half; `open` must be called in the order of sealing and throws `sealed-malformed` on any difference. */
 export interface HpkeReceiver {
   open(aad: Buffer, sealed: Buffer): Buffer;
+  readonly export: HpkeExport;
 }
 
 /** SetupBaseS (RFC 9180 §5.1.1). `ephemeral` is for the RFC's vectors only. */
 export function setupSender(recipient: KeyObject, info: Buffer, ephemeral = generateKeyPairSync('x25519')): HpkeSender {
   const encapsulated = rawPublicKey(ephemeral.publicKey);
   const dh = exchange(ephemeral.privateKey, recipient);
-  const { key, baseNonce } = schedule(dh, Buffer.concat([encapsulated, recipientBytes(recipient)]), info);
-  let sequence = 0;
-  return {
-    encapsulated,
-    seal(aad, plaintext) {
-      const cipher = createCipheriv('aes-256-gcm', key, nonceAt(baseNonce, sequence++));
-      cipher.setAAD(aad);
-      return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-    },
-  };
+  const { exporterSecret, ...pieces } = schedule(dh, Buffer.concat([encapsulated, recipientBytes(recipient)]), info);
+  return { encapsulated, seal: sealWith(pieces), export: exportFrom(exporterSecret) };
 }
 
 /** SetupBaseR (RFC 9180 §5.1.1). `from`: number of the first piece that is opened. */
 export function setupReceiver(encapsulated: Buffer, recipient: KeyObject, info: Buffer, from = 0): HpkeReceiver {
   const dh = exchange(recipient, x25519PublicKey(encapsulated));
-  const { key, baseNonce } = schedule(dh, Buffer.concat([encapsulated, recipientBytes(recipient)]), info);
-  let sequence = from;
-  return {
-    open(aad, sealed) {
-      if (sealed.length < tagLength) throw fail('sealed-malformed');
-      const decipher = createDecipheriv('aes-256-gcm', key, nonceAt(baseNonce, sequence++));
-      decipher.setAAD(aad);
-      decipher.setAuthTag(sealed.subarray(sealed.length - tagLength));
-      // GCM gives everything in `update`: the caller can overwrite the one buffer, and no copy stays behind.
-      const plain = decipher.update(sealed.subarray(0, sealed.length - tagLength));
-      try {
-        decipher.final();
-      } catch {
-        plain.fill(0);
-        throw fail('sealed-malformed');
-      }
-      return plain;
-    },
+  const { exporterSecret, ...pieces } = schedule(dh, Buffer.concat([encapsulated, recipientBytes(recipient)]), info);
+  return { open: openWith(pieces, from), export: exportFrom(exporterSecret) };
+}
+
+/** A key for AES-256-GCM, and where the nonces of its pieces begin. */
+interface PieceKey {
+  readonly key: Buffer;
+  readonly baseNonce: Buffer;
+}
+
+/** Seals pieces one after the other, each with the next nonce. */
+export function sealWith({ key, baseNonce }: PieceKey): HpkeSender['seal'] {
+  let sequence = 0;
+  return (aad, plaintext) => {
+    const cipher = createCipheriv('aes-256-gcm', key, nonceAt(baseNonce, sequence++));
+    cipher.setAAD(aad);
+    return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   };
+}
+
+/** Opens what `sealWith` sealed, from piece `from` on in its order; throws `sealed-malformed` on any difference. */
+export function openWith({ key, baseNonce }: PieceKey, from = 0): HpkeReceiver['open'] {
+  let sequence = from;
+  return (aad, sealed) => {
+    if (sealed.length < tagLength) throw fail('sealed-malformed');
+    const decipher = createDecipheriv('aes-256-gcm', key, nonceAt(baseNonce, sequence++));
+    decipher.setAAD(aad);
+    decipher.setAuthTag(sealed.subarray(sealed.length - tagLength));
+    // GCM gives everything in `update`: the caller can overwrite the one buffer, and no copy stays behind.
+    const plain = decipher.update(sealed.subarray(0, sealed.length - tagLength));
+    try {
+      decipher.final();
+    } catch {
+      plain.fill(0);
+      throw fail('sealed-malformed');
+    }
+    return plain;
+  };
+}
+
+function exportFrom(exporterSecret: Buffer): HpkeExport {
+  return (context) => labeledExpand(exporterSecret, hpkeSuite, 'sec', context, 32);
 }
 
 function exchange(privateKey: KeyObject, publicKey: KeyObject): Buffer {
@@ -116,7 +136,7 @@ function exchange(privateKey: KeyObject, publicKey: KeyObject): Buffer {
   }
 }
 
-function schedule(dh: Buffer, kemContext: Buffer, info: Buffer): { key: Buffer; baseNonce: Buffer } {
+function schedule(dh: Buffer, kemContext: Buffer, info: Buffer): PieceKey & { exporterSecret: Buffer } {
   const sharedSecret = labeledExpand(
     labeledExtract(empty, kemSuite, 'eae_prk', dh),
     kemSuite,
@@ -133,6 +153,7 @@ function schedule(dh: Buffer, kemContext: Buffer, info: Buffer): { key: Buffer; 
   return {
     key: labeledExpand(secret, hpkeSuite, 'key', context, 32),
     baseNonce: labeledExpand(secret, hpkeSuite, 'base_nonce', context, 12),
+    exporterSecret: labeledExpand(secret, hpkeSuite, 'exp', context, 32),
   };
 }
 

@@ -112,6 +112,7 @@ export {
   sealMessage,
 } from './seal.ts';
 export { SetupError } from './setup-error.ts';
+export { newSpoolSession, type SpoolSession, type SpoolSessions } from './spool-session.ts';
 export {
   signTicket,
   TICKET_PURPOSE,

@@ -59,6 +59,8 @@ export interface Claim {
   isHeld(): Promise<boolean>;
   /** Starts in a row right before this one that ended without a word: what they did may be done already. */
   readonly diedBefore: number;
+  /** From publishing to this start, by the clocks of both hosts; known at the first start only. */
+  readonly waitedMs?: number;
 }
 
 /** The receiving side of a stage: runs `handle` for each job; whatever it throws is settled by the error table. */

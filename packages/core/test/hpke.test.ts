@@ -40,6 +40,25 @@ test('we open what the other implementation seals', async () => {
   }
 });
 
+test('what both sides derive from a context is what the other implementation derives', async () => {
+  const keys = generateKeyPairSync('x25519');
+  const sender = setupSender(keys.publicKey, info);
+  const receiver = setupReceiver(sender.encapsulated, keys.privateKey, info);
+  const recipientKey = await suite.kem.deserializePrivateKey(
+    bytes(keys.privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32)),
+  );
+  const other = await suite.createRecipientContext({
+    recipientKey,
+    enc: bytes(sender.encapsulated),
+    info: bytes(info),
+  });
+  for (const piece of pieces) {
+    const derived = Buffer.from(await other.export(bytes(piece), 32));
+    assert.deepEqual(sender.export(piece), derived);
+    assert.deepEqual(receiver.export(piece), derived);
+  }
+});
+
 test('another info, another aad, another order or a damaged key opens nothing', () => {
   const keys = generateKeyPairSync('x25519');
   const sender = setupSender(keys.publicKey, info);

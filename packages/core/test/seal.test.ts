@@ -1,19 +1,23 @@
 // The sealed spool: what goes in comes out, for its own context only, and no cut, swap or flipped bit passes.
 
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import {
   codeOf,
   type Envelope,
   formatKeyId,
   newMessageId,
+  newSpoolSession,
+  openBytes,
   openMessage,
   parseKeyId,
   type SealContext,
+  sealBytes,
   sealedKeyId,
   sealMessage,
   tenantId,
+  x25519PrivateKey,
 } from '../src/index.ts';
 
 const keys = generateKeyPairSync('x25519');
@@ -103,7 +107,7 @@ test('chunks cannot be cut off, swapped, doubled or appended', () => {
   const message = randomBytes(3 * chunk);
   const sealed = sealMessage({ envelope, message }, context, keys.publicKey);
   const step = chunk + 16;
-  const body = headerLength(sealed) + 32;
+  const body = headerLength(sealed) + 32 + 4;
   const chunks = [0, 1, 2].map((index) => sealed.subarray(body + index * step, body + (index + 1) * step));
   const last = sealed.subarray(body + 3 * step);
   assert.ok(last.length > 0);
@@ -122,6 +126,44 @@ test('chunks cannot be cut off, swapped, doubled or appended', () => {
       'sealed-malformed',
     );
   }
+});
+
+test('in one session each message has a key of its own, and opens in any order', () => {
+  const session = newSpoolSession(keys.publicKey);
+  const sessions = { of: () => session };
+  const plain = Buffer.from('the same words, sealed twice under one id');
+  const sealed = [0, 1, 2].map(() => sealBytes([plain], context, keys.publicKey, sessions));
+  const body = headerLength(sealed[0] ?? plain) + 32;
+  const heads = new Set(sealed.map((blob) => blob.subarray(0, body).toString('hex')));
+  const bodies = new Set(sealed.map((blob) => blob.subarray(body + 4).toString('hex')));
+  assert.deepEqual([heads.size, bodies.size], [1, 3]);
+  for (const blob of sealed.toReversed()) assert.deepEqual(openBytes(blob, context, keys.privateKey), plain);
+
+  const [first, second] = sealed;
+  if (!first || !second) return assert.fail();
+  const mixed = Buffer.concat([first.subarray(0, body + 4), second.subarray(body + 4)]);
+  assert.equal(
+    codeThrownBy(() => openBytes(mixed, context, keys.privateKey)),
+    'sealed-malformed',
+  );
+});
+
+test('a reader that has seen more sessions than it remembers still opens each', () => {
+  const blobs = Array.from({ length: 300 }, () => sealBytes([Buffer.from('x')], context, keys.publicKey));
+  for (const blob of [...blobs, ...blobs]) assert.equal(openBytes(blob, context, keys.privateKey).toString(), 'x');
+});
+
+test('what the release before sealed is read', () => {
+  const recipient = x25519PrivateKey(Buffer.alloc(32, 7));
+  const sealed = Buffer.from(
+    'AQEAGmFscGhhL3N0YWdlLmNyeXB0by9zcG9vbC8xAAVhbHBoYQAdMDE4YmNmZTU2ODAwLTAxMjM0NTY3ODlhYmNkZWYABmNyeXB0bzRqZ0I57H4mOfiVAqWSduHKc6G9f' +
+      '+nXOk8e1GoNhjos0B/Y/dru+7gnl4P2Bi6e6sUiGm/KnfhJMrxnHe0CI2cH8EI4l1QK5HfN2vU=',
+    'base64',
+  );
+  const itsContext = { ...context, id: '018bcfe56800-0123456789abcdef' };
+  assert.equal(openBytes(sealed, itsContext, recipient).toString(), 'sealed by the release before');
+  const resealed = sealBytes([Buffer.from('now')], itsContext, createPublicKey(recipient));
+  assert.deepEqual([sealed[1], resealed[1]], [1, 2]);
 });
 
 /** Four length-prefixed fields behind two bytes. */

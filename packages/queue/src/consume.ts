@@ -12,6 +12,7 @@ import { startReconciling } from './reconcile.ts';
 import { type Grip, settler } from './settle-job.ts';
 import { openQueue } from './stage-queue.ts';
 import { keyPrefix, type StageShape, stageKey } from './stage-shape.ts';
+import { waitedMs } from './waited.ts';
 
 const stageTiming: StageTiming = { lockMs: 15_000, stalledCheckMs: 5_000, reconcileMs: 5_000, ledgerMs: 60_000 };
 /** Stalls in a row after which a job is taken for one that kills its workers. */
@@ -34,6 +35,7 @@ export function consumerOf<Job extends QueuedJob>(
   let abandoned = false;
 
   const grip: Grip = {
+    lockMs: timing.lockMs,
     async holds(id, token) {
       if (abandoned) return false;
       return asQueueError(async () => (await queue.getBackend().extendLock(id, token, timing.lockMs)) === 1);
@@ -100,20 +102,19 @@ export function consumerOf<Job extends QueuedJob>(
   };
 }
 
-/** Runs one try and tells how long it took; how long the job waited is known at its first start only. */
+/** Runs one try and tells how long it took. */
 async function timed(
   job: BullJob<unknown>,
   onTry: ConsumeOptions<never>['onTry'],
   run: () => Promise<void>,
 ): Promise<void> {
   if (!onTry) return run();
-  const isFirst = job.attemptsStarted === 1;
-  const waitedMs = isFirst ? { waitedMs: Math.max(0, Date.now() - job.timestamp) } : {};
+  const waited = waitedMs(job);
   const started = performance.now();
   try {
     await run();
   } finally {
-    onTry({ ...waitedMs, tookMs: performance.now() - started });
+    onTry({ ...waited, tookMs: performance.now() - started });
   }
 }
 

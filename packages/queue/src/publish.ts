@@ -19,16 +19,22 @@ export function publisherOf<Job extends QueuedJob>(redis: RedisLink, stage: Stag
       if ((await redis.client.exists(stageKey(stage.name, id))) === 0) await ledger.strike(stage.name, id);
   }
 
+  /** A pipeline is dear to make, and most mail is one job. It is no transaction: after an error some jobs may be queued. */
+  async function add(jobs: readonly Job[]): Promise<void> {
+    const [first, ...others] = jobs.map((data) => ({ name: stage.name, data, opts: jobOptions(data.id) }));
+    if (!first) return;
+    if (others.length === 0) await queue.add(first.name, first.data, first.opts);
+    else await queue.addBulk([first, ...others]);
+  }
+
   return {
     publish: (jobs) =>
       asQueueError(async () => {
         await redis.verified();
         await checkRoom();
-        // A pipeline, not a transaction: after an error some jobs may be queued, and publishing all again is harmless.
-        const entries = jobs.map((data) => ({ name: stage.name, data, opts: jobOptions(data.id) }));
         try {
           // Sent in this order on one connection: a job that is done before we know of it is struck after it was entered.
-          await Promise.all([ledger.enter(stage.name, jobs), queue.addBulk(entries)]);
+          await Promise.all([ledger.enter(stage.name, jobs), add(jobs)]);
         } catch (error) {
           // Not waited for: a server that hangs would make the SMTP client wait twice.
           void strikeUnqueued(jobs).catch(() => undefined);

@@ -18,17 +18,21 @@ import {
 } from '@sealpost/core';
 import { type Job as BullJob, DelayedError, UnrecoverableError } from 'bullmq';
 import { bornAt } from './born-at.ts';
+import { claimOf } from './claim.ts';
 import type { RedisLink } from './connect-redis.ts';
 import type { ConsumeOptions } from './consume-options.ts';
 import { jobFields } from './job-fields.ts';
 import { redisLedger } from './ledger.ts';
 import { asideIndex } from './set-aside.ts';
 import type { StageShape } from './stage-shape.ts';
+import { waitedMs } from './waited.ts';
 
 type Ending<Job> = Outcome<Job> | { readonly kind: 'again'; readonly code: ErrorCode; readonly job: Job };
 
 /** What the consumer lends to the jobs in its hands. */
 export interface Grip {
+  /** How long a lock lasts. */
+  readonly lockMs: number;
   /** Renews the job's lock if it is still this token's. */
   holds(id: string, token: string): Promise<boolean>;
   /** Sets fields of the job's hash; asked only right after the job was held. */
@@ -54,8 +58,9 @@ export function settler<Job extends QueuedJob>(
   async function run(bullJob: BullJob<unknown>, token: string): Promise<void> {
     const id = bullJob.id ?? '';
     const claim: Claim = {
-      isHeld: () => grip.holds(id, token),
+      isHeld: claimOf(bullJob.processedOn ?? 0, grip.lockMs, () => grip.holds(id, token)),
       diedBefore: bullJob.stalledCounter,
+      ...waitedMs(bullJob),
     };
     const ending = await endingOf(id, bullJob.data, claim);
     switch (ending.kind) {

@@ -21,18 +21,20 @@ const filesIn = (path: string): string[] =>
 
 blobContract('memory', async () => memoryBlobs());
 blobContract('file', async (stack) => fileBlobs(await directory(stack)));
-blobContract('redis', async (stack) => redisBlobs(await linkTo(stack, await redisServer(stack))));
+const smallTier = async (stack: AsyncDisposableStack) => redisBlobs(await linkTo(stack, await redisServer(stack)));
+
+blobContract('redis', smallTier);
 blobContract('tiered', async (stack) => {
-  const small = redisBlobs(await linkTo(stack, await redisServer(stack)));
-  return tieredBlobs(small, await fileBlobs(await directory(stack)), 32_768);
+  return tieredBlobs(await smallTier(stack), await fileBlobs(await directory(stack)), 32_768);
 });
 
 test('tiered: a small message never costs a look among the files', async () => {
+  await using stack = new AsyncDisposableStack();
   const never = (): never => {
     throw new Error('The files were asked');
   };
   const files = { put: never, putOnce: never, get: never, size: never, remove: never, olderThan: never, close: never };
-  const blobs = tieredBlobs(memoryBlobs(), files, 32_768);
+  const blobs = tieredBlobs(await smallTier(stack), files, 32_768);
   const id = newMessageId(new Date());
   const bytes = Buffer.alloc(100, 1);
   await blobs.put(id, bytes);
@@ -43,7 +45,8 @@ test('tiered: a small message never costs a look among the files', async () => {
 });
 
 test('tiered: a file that lost its mark is found by the sweep and can be removed', async () => {
-  const [small, large] = [memoryBlobs(), memoryBlobs()];
+  await using stack = new AsyncDisposableStack();
+  const [small, large] = [await smallTier(stack), memoryBlobs()];
   const blobs = tieredBlobs(small, large, 32_768);
   const id = newMessageId(new Date());
   await blobs.put(id, Buffer.alloc(40_000));

@@ -97,6 +97,8 @@ test('a worker that lost its lock changes nothing, whatever it says; the job run
     await stage.publisher().publish([job]);
     const runs: { job: CryptoJob; held: boolean }[] = [];
     const consumer = stage.consume(async (received: CryptoJob, claim: Claim) => {
+      // Past the time in which the lock is known to be ours.
+      if (runs.length === 0) await sleep(150);
       if (runs.length === 0) await link.client.set(`{sealpost}:crypto:${job.id}:lock`, 'another', 'PX', 500);
       runs.push({ job: received, held: await claim.isHeld() });
       return runs.length === 1 ? ending(received) : done;
@@ -110,6 +112,22 @@ test('a worker that lost its lock changes nothing, whatever it says; the job run
     await until(async () => !(await stage.publisher().has(job.id)));
     assert.deepEqual(await redisQuarantine(link, memoryBlobs()).list(10), []);
   }
+});
+
+test('a lock that cannot be renewed is told while the job is still in hand', async () => {
+  await using stack = new AsyncDisposableStack();
+  const link = await linkTo(stack, await redisServer(stack));
+  const [stage, job, log] = [cryptoStage(link), cryptoJobs.make(), recorder()];
+  await stage.publisher().publish([job]);
+  const taken = async () => {
+    await link.client.set(`{sealpost}:crypto:${job.id}:lock`, 'another', 'PX', 60_000);
+    await until(() => log.names().includes('job.lock-lost'));
+    return done;
+  };
+  const consumer = stage.consume(taken, consumeOptions({ log }));
+  stack.adopt(consumer, (made) => made.close(1_000));
+  await until(() => log.names().includes('job.lock-lost'));
+  assert.deepEqual(log.events.find(([name]) => name === 'job.lock-lost')?.[1], { message: job.id });
 });
 
 test('a job that kills its workers ends in quarantine, and back from there it gets its tries again', async () => {

@@ -92,8 +92,10 @@ export { fileSlot, passphraseBytes, passphraseSlot, shamirSlot, slotKey, slotPub
 export { readQuorum, readSlotWish, type SlotWish } from './seal/slot-wish.ts';
 export { stretchPassphrase } from './seal/stretch-passphrase.ts';
 export { ephemeralBytes, type KeyPurpose, openKey, sealKey } from './sealed-key.ts';
+export { spoolSessions } from './spool-sessions.ts';
 export { type Step, steps } from './steps.ts';
-export type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
+export { attributeNames, type SpanAttributes, type SpanName } from './telemetry/attributes.ts';
+export { jobSpan, messaging } from './telemetry/job-span.ts';
 export type {
   CounterName,
   GaugeName,
@@ -108,5 +110,6 @@ export { showStages } from './telemetry/show-stages.ts';
 export { stageMeters } from './telemetry/stage-meters.ts';
 export { startTelemetry } from './telemetry/start-telemetry.ts';
 export type { RunningTelemetry, SpanOptions, Telemetry } from './telemetry/telemetry.ts';
+export { tlsFailure, tlsVersion } from './telemetry/tls-results.ts';
 export { leastTlsVersion, readAuthorities, readIdentity, readSecret, type TlsFiles, type TlsIdentity } from './tls.ts';
 export { DeadlineError, within } from './within.ts';

@@ -2,11 +2,15 @@
 // class of its error, so that the steps hold nothing but their own idea.
 
 import { codeOf } from '@sealpost/core';
-import type { SpanName } from './telemetry/attributes.ts';
-import type { Telemetry } from './telemetry/telemetry.ts';
+import type { SpanAttributes, SpanName } from './telemetry/attributes.ts';
+import type { SpanOptions, Telemetry } from './telemetry/telemetry.ts';
 
 export interface Step<State, Next = State> {
   readonly name: SpanName;
+  /** For a step that hands work to another process. */
+  readonly kind?: SpanOptions['kind'];
+  /** What its span says of the state that it begins with. */
+  attributes?(state: State): SpanAttributes;
   run(state: State): Promise<Next> | Next;
 }
 
@@ -47,10 +51,11 @@ export function steps(
   };
 }
 
-async function measured(telemetry: Telemetry, { name, run }: Step<unknown>, state: unknown): Promise<unknown> {
+async function measured(telemetry: Telemetry, step: Step<unknown>, state: unknown): Promise<unknown> {
+  const { name, kind } = step;
   const started = performance.now();
   try {
-    return await telemetry.span(name, {}, async () => run(state));
+    return await telemetry.span(name, step.attributes?.(state) ?? {}, async () => step.run(state), { kind });
   } catch (error) {
     telemetry.count('sealpost_step_errors_total', { step: name, code: codeOf(error) });
     throw error;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CryptoJob, fail, readCryptoJob } from '@sealpost/core';
 import { type OtlpReceiver, type ReceivedSpan, startFlakyProxy, startOtlpReceiver } from '@sealpost/testkit';
-import { type RunningTelemetry, type SpanAttributes, startTelemetry, steps } from '../src/index.ts';
+import { jobSpan, type RunningTelemetry, type SpanAttributes, startTelemetry, steps } from '../src/index.ts';
 
 const config = (receiver: OtlpReceiver, sampleRatio = 1) => ({ otlpUrl: receiver.url, sampleRatio });
 
@@ -89,9 +89,32 @@ test('each step of a pipeline is a span, and an error shows its code and never i
     assert.equal(named(spans, name).parentSpanId, deliver.spanId);
   }
   const connect = named(spans, 'egress.connect');
-  assert.deepEqual([connect.failed, connect.attributes['sealpost.code']], [true, 'next-hop-refused']);
+  assert.equal(connect.failed, true);
+  assert.deepEqual(connect.attributes, {
+    'sealpost.code': 'next-hop-refused',
+    'error.type': 'next-hop-refused',
+  });
   assert.equal(named(spans, 'egress.load').failed, false);
   assert.doesNotMatch(receiver.bodies.join(''), /alice|says no/);
+});
+
+test('the wait of a job is a span that ends where its first try begins; later tries have none', async () => {
+  await using receiver = await startOtlpReceiver();
+  const telemetry = startTelemetry(config(receiver), { role: 'egress', instance: 'e' });
+  const job = await telemetry.span('worker.publish', {}, async () => jobWith(telemetry), { parent: 'none' });
+  for (const claim of [{ waitedMs: 1_500 }, {}])
+    await jobSpan(telemetry, 'egress.deliver', { stage: 'delivery', job, claim }, {}, async () => undefined);
+  await telemetry.close();
+  const spans = await receiver.waitFor((all) => all.length === 4);
+  const wait = named(spans, 'queue.wait');
+  const tries = spans.filter(({ name }) => name === 'egress.deliver');
+  assert.deepEqual(
+    [wait, ...tries].map(({ parentSpanId }) => parentSpanId),
+    Array(3).fill(named(spans, 'worker.publish').spanId),
+  );
+  const tookMs = Number(wait.endNs - wait.startNs) / 1e6;
+  assert.ok(tookMs >= 1_499 && tookMs < 3_000, String(tookMs));
+  assert.ok(tries.every(({ startNs }) => startNs >= wait.endNs - 1_000_000n));
 });
 
 test('a pipeline stops where it is done', async () => {

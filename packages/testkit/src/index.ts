@@ -12,6 +12,7 @@ export {
   memoryKeyService,
 } from './memory-key-service.ts';
 export { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from './otlp-receiver.ts';
+export { hasPrometheus, type Prometheus, startPrometheus } from './prometheus.ts';
 export { type RedisOptions, type RedisServer, startRedis } from './redis-server.ts';
 export {
   type SinkMoment,

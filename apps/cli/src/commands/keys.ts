@@ -6,6 +6,7 @@ import { type InstallationOptions, installationOf, withInstallation } from '../i
 import { addKeyActs } from '../key-acts.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { addHsmCommand } from '../keys/add-hsm.ts';
+import { addCsrCommand } from '../keys/csr.ts';
 import { printFacts, printJson, printTable } from '../output.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -28,6 +29,7 @@ export function addKeysCommands(program: Command): void {
   const keys = program.command('keys').description('key versions: list, rotate, move from state to state');
 
   addHsmCommand(keys);
+  addCsrCommand(keys);
 
   withInstallation(keys.command('list'))
     .description('list key versions with their states and when their successors are due')

@@ -12,6 +12,8 @@ const each = (counter: string): string => `sum(rate(${counter}[${range}]))`;
 
 /** Processor seconds of a message; deliveries are counted by message too, so a message for many next hops costs more. */
 const queries = {
+  // Each ingress shows the same Redis.
+  redis: `max(rate(sealpost_redis_cpu_seconds_total[${range}])) / ${each('sealpost_messages_accepted_total')}`,
   ingress: `${cpu('ingress')} / ${each('sealpost_messages_accepted_total')}`,
   'crypto-worker': `${cpu('crypto-worker')} / ${each('sealpost_messages_accepted_total')}`,
   egress: `${cpu('egress')} / ${each('sealpost_messages_accepted_total')}`,

@@ -72,6 +72,13 @@ export async function startInstalled(
   return { stop };
 }
 
+/** Why it is sealed, where somebody can open it. */
+const openable: Readonly<Record<string, string>> = {
+  waiting: 'the key store is sealed, as it should be after a start; mail waits until somebody opens it',
+  'awaits-token': 'the key store is sealed: the token that opens it does not answer, and is tried again',
+  'slot-unreadable': 'the key store is sealed: what should open it by itself did not; its log tells why',
+};
+
 /** What somebody does next, a line each; nothing while the service does not answer yet. */
 async function howToOpen(config: Installation, file: string): Promise<string[]> {
   const unseal = `npx sealpost key-service unseal --config ${file}`;
@@ -80,18 +87,16 @@ async function howToOpen(config: Installation, file: string): Promise<string[]> 
   // Without an operator's credential on this machine.
   if (!status) return (await answers(config.http.keyService, '/live')) ? unknown : [];
   if (!status.sealed) return [];
-  if (status.reason !== undefined && !['waiting', 'slot-unreadable'].includes(status.reason)) {
-    return [`the key store stays sealed (${status.reason}); see docs/key-management.md`];
-  }
+  const reason = status.reason ?? 'waiting';
+  const words = openable[reason];
+  if (words === undefined) return [`the key store stays sealed (${reason}); see docs/key-management.md`];
   const ways = status.slots.flatMap(({ kind, label }) => {
     const shares = status.shares.find(({ slot }) => slot === label);
     if (kind === 'passphrase') return [`  ${unseal} --passphrase-file -`];
     return shares ? [`  ${unseal} --share-file FILE    (${shares.need} of ${shares.of} custodians of ${label})`] : [];
   });
   return [
-    status.reason === 'slot-unreadable'
-      ? 'the key store is sealed: what should open it by itself did not; its log tells why'
-      : 'the key store is sealed, as it should be after a start; mail waits until somebody opens it',
+    words,
     ...(ways.length > 0 ? ['open it with one of', ...ways] : []),
     ...(status.risk ? ['WARNING: it has one slot only; losing its secret loses every key'] : []),
   ];

@@ -17,9 +17,9 @@ export interface Act<P> {
   /** One line for those who approve, without a secret; part of what they sign. */
   describe(params: P): string;
   /** What the audit records of request, approval and execution say. */
-  subject?(params: P, store: OpenStore): AuditSubject;
+  subject?(params: P, store: OpenStore): Promise<AuditSubject> | AuditSubject;
   /** Refuses early what could never be done; on requesting, and again before it is executed. */
-  check?(params: P, call: Call): void;
-  /** Runs once at most. The answer, a value of JSON, goes to the requester. */
+  check?(params: P, call: Call): Promise<void> | void;
+  /** Runs once at most; what it decides by, it reads in the transaction of what it does. The answer, a value of JSON, goes to the requester. */
   run(params: P, call: Call): Promise<JsonValue> | JsonValue;
 }

@@ -39,8 +39,8 @@ export const breakGlassDecrypt: Act<Params> = {
     digest: message,
     count: items.length,
   }),
-  check(params, { store }) {
-    if (keysOf(params, store).length === 0) throw new KeyFault('not-found');
+  async check(params, { store }) {
+    if ((await keysOf(params, store)).length === 0) throw new KeyFault('not-found');
     // A key of low order is found out now, and not after others approved.
     sealReleasedKey(Buffer.alloc(0), { ...params, recipientInfo: Buffer.alloc(0) }, Buffer.from(params.to, 'base64'));
   },
@@ -50,7 +50,7 @@ export const breakGlassDecrypt: Act<Params> = {
       keyLength,
     }));
     const opened: (Buffer | null)[] = infos.map(() => null);
-    for (const key of keysOf({ tenant, address }, store)) {
+    for (const key of await keysOf({ tenant, address }, store)) {
       const found = await openWith(key, infos, store);
       for (const [at, contentKey] of found.entries()) opened[at] ??= contentKey;
     }
@@ -70,8 +70,10 @@ export const breakGlassDecrypt: Act<Params> = {
 };
 
 /** Every version of the person's decryption keys that opens something yet, newest first. */
-function keysOf({ tenant, address }: Pick<Params, 'tenant' | 'address'>, { keys }: OpenStore): StoredKey[] {
-  return keys
-    .versions(tenant as TenantId, normalAddress(address), 'decryption')
-    .filter(({ state }) => keyStates[state].opens);
+async function keysOf(
+  { tenant, address }: Pick<Params, 'tenant' | 'address'>,
+  { keys }: OpenStore,
+): Promise<StoredKey[]> {
+  const versions = await keys.versions(tenant as TenantId, normalAddress(address), 'decryption');
+  return versions.filter(({ state }) => keyStates[state].opens);
 }

@@ -12,8 +12,8 @@ export const kekRotate: Act<z.output<typeof form>> = {
   requestedBy: ['key-admin', 'custodian'],
   describe: ({ use }) => `replace the key-encryption key of use ${use} and wrap everything under it anew`,
   check: ({ use }, { store }) => store.kekRotation.assertReady(use),
-  run({ use }, { store, caller }) {
-    const version = store.kekRotation.begin(use, actorOf(caller));
+  async run({ use }, { store, caller }) {
+    const version = await store.kekRotation.begin(use, actorOf(caller));
     return { use, version };
   },
 };

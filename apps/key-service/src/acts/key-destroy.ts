@@ -41,31 +41,37 @@ export const keyDestroy: Act<Params> = {
   describe: ({ keyId, spool }) =>
     `destroy the private key ${keyId}${spool ? `; at ${spool.scannedAt} none of ${spool.blobs} pieces in the spool named it` : ''}`,
   subject: ({ keyId }, store) => ({ tenant: parseKeyId(keyId).tenant, key: store.auditKey(keyId) }),
-  check: (params, { store }) => void destroyable(params, store),
-  run(params, { store, caller }) {
-    const key = destroyable(params, store);
-    const destroyAt = new Date(store.now().getTime() + store.policy().destroyWindowDays * dayMs);
-    const { keyId, state } = moveKey(key, 'destroy', store, actorOf(caller), destroyAt);
-    return { keyId, state, destroyAt: destroyAt.toISOString() };
+  async check(params, { store }) {
+    await destroyable(params, store);
   },
+  run: (params, { store, caller }) =>
+    store.records.transaction(async () => {
+      const key = await destroyable(params, store);
+      const destroyAt = new Date(store.now().getTime() + store.policy().destroyWindowDays * dayMs);
+      const { keyId, state } = await moveKey(key, 'destroy', store, actorOf(caller), destroyAt);
+      return { keyId, state, destroyAt: destroyAt.toISOString() };
+    }),
 };
 
 /** Faults: `not-found`, `key-state`, `key-in-use`, `key-retained`. */
-function destroyable({ keyId, spool }: Params, store: OpenStore): StoredKey {
+async function destroyable({ keyId, spool }: Params, store: OpenStore): Promise<StoredKey> {
   parseKeyId(keyId);
-  const key = store.keys.get(keyId as KeyId);
+  const key = await store.keys.get(keyId as KeyId);
   if (!key) throw new KeyFault('not-found');
   if (!stateAfter('destroy', key.state, key.compromised)) throw new KeyFault('key-state');
   const isOurs = key.name.use === 'spool' || key.name.use === 'mac';
-  if (isOurs && !isQuiet(key, store)) throw new KeyFault('key-in-use');
+  if (isOurs && !(await isQuiet(key, store))) throw new KeyFault('key-in-use');
   if (key.name.use === 'spool' && !isUnnamed(key, spool, store)) throw new KeyFault('key-in-use');
-  if (key.name.use === 'decryption' && !key.compromised && isRetained(key, store)) throw new KeyFault('key-retained');
+  if (key.name.use === 'decryption' && !key.compromised && (await isRetained(key, store)))
+    throw new KeyFault('key-retained');
   return key;
 }
 
 /** A newer version took over longer ago than mail may be here, and longer than a stage may not have noticed. */
-function isQuiet({ name: { tenant, identity, use, version } }: StoredKey, store: OpenStore): boolean {
-  const successor = store.keys.versions(tenant, identity, use).findLast(({ name }) => name.version > version);
+async function isQuiet({ name }: StoredKey, store: OpenStore): Promise<boolean> {
+  const { tenant, identity, use, version } = name;
+  const versions = await store.keys.versions(tenant, identity, use);
+  const successor = versions.findLast((each) => each.name.version > version);
   const quietFrom =
     (successor?.createdAt.getTime() ?? Number.POSITIVE_INFINITY) + spoolKnownMs + store.limits.ticketLifeMs;
   return store.now().getTime() > quietFrom;
@@ -79,7 +85,7 @@ function isUnnamed({ keyId }: StoredKey, spool: Params['spool'], store: OpenStor
 }
 
 /** Mail to a certificate must stay readable for the policy's time after the certificate ended. */
-function isRetained(key: StoredKey, store: OpenStore): boolean {
-  const end = certificateOf(key, store)?.certificate.notAfter;
+async function isRetained(key: StoredKey, store: OpenStore): Promise<boolean> {
+  const end = (await certificateOf(key, store))?.certificate.notAfter;
   return end !== undefined && end.getTime() + store.policy().retentionDays * dayMs > store.now().getTime();
 }

@@ -25,12 +25,12 @@ export const keyExport: Act<z.output<typeof form>> = {
     key: store.auditKey(keyId),
     certificate: recipientOf(recipient).fingerprint,
   }),
-  check({ keyId, recipient }, { store, now }) {
-    exportable(keyId, store);
+  async check({ keyId, recipient }, { store, now }) {
+    await exportable(keyId, store);
     if (!mayEncryptTo(recipientOf(recipient), now).ok) throw new KeyFault('recipient-unusable');
   },
-  run({ keyId, recipient }, { store }) {
-    const key = exportable(keyId, store);
+  async run({ keyId, recipient }, { store }) {
+    const key = await exportable(keyId, store);
     // CMS AuthEnvelopedData around PKCS#8 (RFC 5083, RFC 5958).
     const cms = store.keys.withSecret(key, (pkcs8) => encryptObject(pkcs8, recipientOf(recipient)));
     return { keyId, cms: cms.toString('base64') };
@@ -38,9 +38,9 @@ export const keyExport: Act<z.output<typeof form>> = {
 };
 
 /** Only what belongs to a person: the gateway's own keys are of use nowhere else. */
-function exportable(keyId: string, store: OpenStore): StoredKey {
+async function exportable(keyId: string, store: OpenStore): Promise<StoredKey> {
   const { use } = parseKeyId(keyId);
-  const key = store.keys.get(keyId as KeyId);
+  const key = await store.keys.get(keyId as KeyId);
   if (!key || (use !== 'signing' && use !== 'decryption')) throw new KeyFault('not-found');
   if (key.wrapped.length === 0) throw new KeyFault('key-state');
   return key;

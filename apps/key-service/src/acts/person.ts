@@ -5,6 +5,8 @@
 import { KeyFault, personName, personRoles } from '@sealpost/service';
 import { z } from 'zod';
 import { issueClientCertificate } from '../authority/service-authority.ts';
+import type { OpenStore } from '../open-store.ts';
+import type { AuditSubject } from '../operations/operation.ts';
 import { personKey } from '../people/public-key.ts';
 import { isInReach } from '../policy/reach.ts';
 import type { Act } from './act.ts';
@@ -32,15 +34,17 @@ export const personAdd: Act<z.output<typeof added>> = {
   requestedBy: ['key-admin'],
   describe: ({ role, name, tenants }) => `let ${name} in as ${role}${tenants ? ` for ${tenants.join(', ')} only` : ''}`,
   subject: ({ role, name }) => ({ person: `${role}/${name}` }),
-  check({ name, publicKey: key, tenants }, call) {
-    call.store.people.assertFree(name, keyOf(key));
+  async check({ name, publicKey: key, tenants }, call) {
+    await call.store.people.assertFree(name, keyOf(key));
     if (tenants?.some((tenant) => call.tenants.every(({ id }) => id !== tenant))) throw new KeyFault('not-found');
   },
-  run({ role, name, publicKey: key, tenants }, { store, now, note }) {
-    const certificate = issueClientCertificate(store.serviceAuthority, role, name, keyOf(key));
-    store.people.add(name, role, certificate, now, tenants);
-    // Somebody of this name may have been here before.
-    store.factors.reset(name);
+  async run({ role, name, publicKey: key, tenants }, { store, now, note }) {
+    const certificate = await issueClientCertificate(store.serviceAuthority, role, name, keyOf(key));
+    await store.records.transaction(async () => {
+      await store.people.add(name, role, certificate, now, tenants);
+      // Somebody of this name may have been here before.
+      await store.factors.reset(name);
+    });
     note({ certificate: certificate.fingerprint });
     return { certificate: certificate.fingerprint };
   },
@@ -50,48 +54,60 @@ export const personRenew: Act<z.output<typeof renewed>> = {
   form: renewed,
   requestedBy: ['key-admin'],
   describe: ({ name }) => `give ${name} a certificate for another key; the one before opens nothing any more`,
-  subject: ({ name }, { people }) => ({ person: `${people.get(name)?.role ?? 'none'}/${name}` }),
-  check({ name, publicKey: key }, { store }) {
+  subject: ({ name }, store) => personOf(name, store),
+  async check({ name, publicKey: key }, { store }) {
     keyOf(key);
-    if (!store.people.get(name)) throw new KeyFault('not-found');
+    if (!(await store.people.get(name))) throw new KeyFault('not-found');
   },
-  run({ name, publicKey: key }, { store, note }) {
-    const person = store.people.get(name);
-    if (!person) throw new KeyFault('not-found');
-    const certificate = issueClientCertificate(store.serviceAuthority, person.role, name, keyOf(key));
-    store.people.renew(name, certificate);
-    note({ certificate: certificate.fingerprint });
-    return { certificate: certificate.fingerprint };
-  },
+  run: ({ name, publicKey: key }, { store, note }) =>
+    store.records.transaction(async () => {
+      const person = await store.people.get(name);
+      if (!person) throw new KeyFault('not-found');
+      const certificate = await issueClientCertificate(store.serviceAuthority, person.role, name, keyOf(key));
+      await store.people.renew(name, certificate);
+      note({ certificate: certificate.fingerprint });
+      return { certificate: certificate.fingerprint };
+    }),
 };
 
 export const personRemove: Act<z.output<typeof named>> = {
   form: named,
   requestedBy: ['key-admin'],
   describe: ({ name }) => `shut ${name} out`,
-  subject: ({ name }, { people }) => ({ person: `${people.get(name)?.role ?? 'none'}/${name}` }),
-  check({ name }, { store }) {
-    if (!store.people.get(name)) throw new KeyFault('not-found');
-    const others = store.people.list().filter((person) => person.name !== name);
-    if (!isInReach(store.policy().form, others)) throw new KeyFault('last-approvers');
-  },
-  run({ name }, { store }) {
-    store.people.remove(name);
-    store.factors.reset(name);
-    return {};
-  },
+  subject: ({ name }, store) => personOf(name, store),
+  check: ({ name }, { store }) => assertRemovable(name, store),
+  run: ({ name }, { store }) =>
+    store.records.transaction(async () => {
+      // Somebody else may have been shut out since it was checked.
+      await assertRemovable(name, store);
+      await store.people.remove(name);
+      await store.factors.reset(name);
+      return {};
+    }),
 };
 
 export const factorReset: Act<z.output<typeof named>> = {
   form: named,
   requestedBy: ['key-admin'],
   describe: ({ name }) => `forget the second factor of ${name}, who then sets up another`,
-  subject: ({ name }, { people }) => ({ person: `${people.get(name)?.role ?? 'none'}/${name}` }),
-  check({ name }, { store }) {
-    if (!store.people.get(name)) throw new KeyFault('not-found');
+  subject: ({ name }, store) => personOf(name, store),
+  async check({ name }, { store }) {
+    if (!(await store.people.get(name))) throw new KeyFault('not-found');
   },
-  run({ name }, { store }) {
-    store.factors.reset(name);
+  async run({ name }, { store }) {
+    await store.factors.reset(name);
     return {};
   },
 };
+
+/** Faults: `not-found`, `last-approvers`. */
+async function assertRemovable(name: string, { people, policy }: OpenStore): Promise<void> {
+  const all = await people.list();
+  const others = all.filter((person) => person.name !== name);
+  if (others.length === all.length) throw new KeyFault('not-found');
+  if (!isInReach(policy().form, others)) throw new KeyFault('last-approvers');
+}
+
+async function personOf(name: string, { people }: OpenStore): Promise<AuditSubject> {
+  return { person: `${(await people.get(name))?.role ?? 'none'}/${name}` };
+}

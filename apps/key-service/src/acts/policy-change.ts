@@ -16,20 +16,23 @@ export const policyChange: Act<z.output<typeof form>> = {
   requestedBy: ['key-admin'],
   describe: ({ policy }) => `put the policy ${policyOf(policy).hash} in force`,
   check: ({ policy }, { store }) => assertUsable(policy, store),
-  run({ policy }, { store, note }) {
-    const { hash } = store.policies.replace(policy);
-    note({ digest: hash });
-    return { hash };
-  },
+  run: ({ policy }, { store, note }) =>
+    store.records.transaction(async () => {
+      // People may have gone since it was checked.
+      await assertUsable(policy, store);
+      const { hash } = await store.policies.replace(policy);
+      note({ digest: hash });
+      return { hash };
+    }),
 };
 
 /** Fault: `policy-unusable`. */
-function assertUsable(policy: KeyPolicy, { development, people }: OpenStore): void {
+async function assertUsable(policy: KeyPolicy, { development, people }: OpenStore): Promise<void> {
   const { approvals, secondFactor } = policy;
   const isUnknown = Object.keys(approvals.acts).some((name) => !actNames.includes(name as ActName));
   const rules = [approvals.default, ...Object.values(approvals.acts)];
   const isWeak = !secondFactor.required || rules.some(({ needed }) => needed === 0);
-  if (isUnknown || (isWeak && !development) || !isInReach(policy, people.list())) {
+  if (isUnknown || (isWeak && !development) || !isInReach(policy, await people.list())) {
     throw new KeyFault('policy-unusable');
   }
 }

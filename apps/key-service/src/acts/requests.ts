@@ -49,25 +49,29 @@ export interface ActRequest {
 type NewRequest = Pick<Asked, 'act' | 'params' | 'summary' | 'reason' | 'requester'>;
 
 export interface Requests {
-  add(request: NewRequest, now: Date): ActRequest;
+  add(request: NewRequest, now: Date): Promise<ActRequest>;
   /** Fault: `not-found`. */
-  get(id: string): ActRequest;
+  get(id: string): Promise<ActRequest>;
   /** Newest first. */
-  list(): ActRequest[];
+  list(): Promise<ActRequest[]>;
   /** Changes a request that is pending and has not expired, in one transaction. Faults: `not-found`, `request-over`. */
-  change(id: string, now: Date, to: (request: ActRequest) => Partial<Omit<ActRequest, 'asked'>>): ActRequest;
+  change(
+    id: string,
+    now: Date,
+    to: (request: ActRequest) => Promise<Partial<Omit<ActRequest, 'asked'>>>,
+  ): Promise<ActRequest>;
   /** How the execution ended. */
-  settle(id: string, outcome: string): void;
+  settle(id: string, outcome: string): Promise<void>;
 }
 
 export function openRequests(records: Records): Requests {
   const placeOf = (id: string) => ({ kind: 'act', tenant: installationTenant, owner: '', id }) as const;
-  const write = (request: ActRequest): ActRequest => {
-    records.replace(placeOf(request.asked.id), Buffer.from(JSON.stringify(request)));
+  const write = async (request: ActRequest): Promise<ActRequest> => {
+    await records.replace(placeOf(request.asked.id), Buffer.from(JSON.stringify(request)));
     return request;
   };
-  const get = (id: string): ActRequest => {
-    const row = records.get(placeOf(id));
+  const get = async (id: string): Promise<ActRequest> => {
+    const row = await records.get(placeOf(id));
     if (!row) throw new KeyFault('not-found');
     return parse(row);
   };
@@ -83,20 +87,20 @@ export function openRequests(records: Records): Requests {
       };
       return write({ asked, state: 'pending', approvals: [] });
     },
-    list: () =>
-      records
-        .ofTenant('act', installationTenant)
+    list: async () =>
+      (await records.ofTenant('act', installationTenant))
         .map(parse)
         .sort((a, b) => (a.asked.requestedAt > b.asked.requestedAt ? -1 : 1)),
     change: (id, now, to) =>
-      records.transaction(() => {
-        const request = get(id);
+      records.transaction(async () => {
+        const request = await get(id);
         if (request.state !== 'pending' || isExpired(request, now)) throw new KeyFault('request-over');
-        return write({ ...request, ...to(request) });
+        return await write({ ...request, ...(await to(request)) });
       }),
-    settle(id, outcome) {
-      write({ ...get(id), outcome });
-    },
+    settle: (id, outcome) =>
+      records.transaction(async () => {
+        await write({ ...(await get(id)), outcome });
+      }),
   };
 }
 

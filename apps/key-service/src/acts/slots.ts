@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { KeyFault, type NewSlot, newSlotForm, slotLabel } from '@sealpost/service';
 import { z } from 'zod';
+import type { OpenStore } from '../open-store.ts';
 import type { Act } from './act.ts';
 
 /** As it travels: bytes in base64. */
@@ -20,13 +21,13 @@ export const slotAdd: Act<z.output<typeof withSlot>> = {
   requestedBy: ['key-admin'],
   describe: ({ slot }) => `add the slot ${described(newSlotForm.parse(slot))}`,
   subject: ({ slot }) => ({ slot: newSlotForm.parse(slot).label }),
-  check({ slot }, { store }) {
+  async check({ slot }, { store }) {
     const { label } = newSlotForm.parse(slot);
-    if (store.slots.list().some((each) => each.label === label)) throw new KeyFault('slot-exists');
+    if ((await labelsOf(store)).includes(label)) throw new KeyFault('slot-exists');
   },
   async run({ slot }, { store }) {
     await store.slots.add(newSlotForm.parse(slot));
-    return { slots: store.slots.list().map(({ label }) => label) };
+    return { slots: await labelsOf(store) };
   },
 };
 
@@ -35,13 +36,13 @@ export const slotRotate: Act<z.output<typeof withSlot>> = {
   requestedBy: ['key-admin'],
   describe: ({ slot }) => `replace the slot of this label by ${described(newSlotForm.parse(slot))}`,
   subject: ({ slot }) => ({ slot: newSlotForm.parse(slot).label }),
-  check({ slot }, { store }) {
+  async check({ slot }, { store }) {
     const { label } = newSlotForm.parse(slot);
-    if (!store.slots.list().some((each) => each.label === label)) throw new KeyFault('not-found');
+    if (!(await labelsOf(store)).includes(label)) throw new KeyFault('not-found');
   },
   async run({ slot }, { store }) {
     await store.slots.replace(newSlotForm.parse(slot));
-    return { slots: store.slots.list().map(({ label }) => label) };
+    return { slots: await labelsOf(store) };
   },
 };
 
@@ -51,17 +52,27 @@ export const slotRemove: Act<z.output<typeof removal>> = {
   describe: ({ label, leavesOne }) =>
     `remove the slot ${label}${leavesOne ? ', which may leave one slot: losing its secret loses every key' : ''}`,
   subject: ({ label }) => ({ slot: label }),
-  check({ label, leavesOne }, { store }) {
-    const slots = store.slots.list();
-    if (!slots.some((each) => each.label === label)) throw new KeyFault('not-found');
-    if (slots.length === 1) throw new KeyFault('slot-last');
-    if (slots.length === 2 && !leavesOne && !store.development) throw new KeyFault('slot-leaves-one');
-  },
-  run({ label }, { store }) {
-    store.slots.remove(label);
-    return { slots: store.slots.list().map((each) => each.label) };
-  },
+  check: (params, { store }) => assertRemovable(params, store),
+  run: (params, { store }) =>
+    store.records.transaction(async () => {
+      // Another one may have gone since it was checked.
+      await assertRemovable(params, store);
+      await store.slots.remove(params.label);
+      return { slots: await labelsOf(store) };
+    }),
 };
+
+/** Faults: `not-found`, `slot-last`, `slot-leaves-one`. */
+async function assertRemovable({ label, leavesOne }: z.output<typeof removal>, store: OpenStore): Promise<void> {
+  const labels = await labelsOf(store);
+  if (!labels.includes(label)) throw new KeyFault('not-found');
+  if (labels.length === 1) throw new KeyFault('slot-last');
+  if (labels.length === 2 && !leavesOne && !store.development) throw new KeyFault('slot-leaves-one');
+}
+
+async function labelsOf({ slots }: OpenStore): Promise<string[]> {
+  return (await slots.list()).map(({ label }) => label);
+}
 
 function described(slot: NewSlot): string {
   const kind = {

@@ -23,13 +23,14 @@ export interface HeadSigner {
 }
 
 /** The store's audit key, if it has one. */
-export function findAuditKey(keys: KeyStore): KeyObject | undefined {
-  return keys.get(auditKeyId) ? keys.withSecret(auditKeyId, privateKeyOf) : undefined;
+export async function findAuditKey(keys: KeyStore): Promise<KeyObject | undefined> {
+  const key = await keys.get(auditKeyId);
+  return key && keys.withSecret(key, privateKeyOf);
 }
 
 export async function makeAuditKey(keys: KeyStore): Promise<KeyObject> {
   const privateKey = await makePrivateKey('ed25519');
-  keys.add({ ...auditKey, privateKey });
+  await keys.add({ ...auditKey, privateKey });
   return privateKey;
 }
 

@@ -23,14 +23,14 @@ export interface LogMemory {
 const name = { kind: 'audit-head', tenant: installationTenant, owner: '', id: 'head' } as const;
 
 /** A store that never wrote a log begins one. */
-export function recallLog(records: Records): LogMemory {
-  const kept = records.get(name);
+export async function recallLog(records: Records): Promise<LogMemory> {
+  const kept = await records.get(name);
   const known = kept ? (JSON.parse(kept.toString('utf8')) as Partial<LogMemory>) : {};
   return { log: newLogName(), replaced: [], ...known };
 }
 
-export function rememberLog(records: Records, memory: LogMemory): void {
-  records.replace(name, Buffer.from(JSON.stringify(memory)));
+export async function rememberLog(records: Records, memory: LogMemory): Promise<void> {
+  await records.replace(name, Buffer.from(JSON.stringify(memory)));
 }
 
 /** The memory of a log that takes the place of another one. */

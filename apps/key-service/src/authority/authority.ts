@@ -2,7 +2,7 @@
 // used in place and never leased.
 
 import type { KeyObject } from 'node:crypto';
-import { type TenantId, tenantId } from '@sealpost/core';
+import { fail, type TenantId, tenantId } from '@sealpost/core';
 import {
   type Certificate,
   certificateFromDer,
@@ -27,7 +27,7 @@ const authorityLifeMs = 3_650 * dayMs;
 
 export interface Authority {
   readonly certificate: Certificate;
-  issue(request: Omit<IssueRequest, 'issuer' | 'notBefore' | 'notAfter'>, lifeMs: number): Certificate;
+  issue(request: Omit<IssueRequest, 'issuer' | 'notBefore' | 'notAfter'>, lifeMs: number): Promise<Certificate>;
 }
 
 export interface AuthorityName {
@@ -46,39 +46,50 @@ export interface AuthorityStores {
 }
 
 /** The authority with this name, if the store has it. */
-export function findAuthority({ tenant, identity }: AuthorityName, stores: AuthorityStores): Authority | undefined {
-  const [record] = stores.certificates.ofAddress(tenant, identity);
+export async function findAuthority(
+  { tenant, identity }: AuthorityName,
+  stores: AuthorityStores,
+): Promise<Authority | undefined> {
+  const [record] = await stores.certificates.ofAddress(tenant, identity);
   const keyId = record?.keyId;
   if (!record || !keyId) return undefined;
   const certificate = certificateFromDer(record.certificate);
   return {
     certificate,
-    issue: (request, lifeMs) =>
-      stores.keys.withSecret(keyId, (pkcs8) => {
+    async issue(request, lifeMs) {
+      const key = await stores.keys.get(keyId);
+      if (!key) throw fail('key-denied');
+      return stores.keys.withSecret(key, (pkcs8) => {
         const now = stores.now().getTime();
         const notAfter = new Date(Math.min(now + lifeMs, certificate.notAfter.getTime()));
         const issuer = { certificate, privateKey: privateKeyOf(pkcs8) };
         return issueCertificate({ ...request, issuer, notBefore: new Date(now - clockSkewMs), notAfter });
-      }),
+      });
+    },
   };
 }
 
 /** The authority with this name, made where the store has none. */
 export async function ensureAuthority(name: AuthorityName, stores: AuthorityStores): Promise<Authority> {
-  const found = findAuthority(name, stores);
+  const found = await findAuthority(name, stores);
   if (found) return found;
   const privateKey = await makePrivateKey(name.algorithm);
-  const made = stores.records.transaction(() => {
-    addAuthority(name, privateKey, stores);
-    return findAuthority(name, stores);
+  const made = await stores.records.transaction(async () => {
+    // Asked again, because two may both have been making keys.
+    if (!(await findAuthority(name, stores))) await addAuthority(name, privateKey, stores);
+    return await findAuthority(name, stores);
   });
   if (!made) throw new Error('an authority was not stored');
   return made;
 }
 
-function addAuthority(name: AuthorityName, privateKey: KeyObject, { keys, certificates, now }: AuthorityStores): void {
+async function addAuthority(
+  name: AuthorityName,
+  privateKey: KeyObject,
+  { keys, certificates, now }: AuthorityStores,
+): Promise<void> {
   const { tenant, identity } = name;
-  const { keyId, spki } = keys.add({ tenant, identity, use: 'ca', privateKey });
+  const { keyId, spki } = await keys.add({ tenant, identity, use: 'ca', privateKey });
   const at = now().getTime();
   const certificate = issueCertificate({
     subject: { commonName: name.commonName, organization: name.organization },
@@ -89,7 +100,7 @@ function addAuthority(name: AuthorityName, privateKey: KeyObject, { keys, certif
     pathLength: 0,
     issuer: { certificate: 'self', privateKey },
   });
-  certificates.add(tenant, {
+  await certificates.add(tenant, {
     fingerprint: certificate.fingerprint,
     certificate: certificate.der,
     chain: [],

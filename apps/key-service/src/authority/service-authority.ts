@@ -40,9 +40,14 @@ export function ensureServiceAuthority(stores: AuthorityStores): Promise<Authori
   return ensureAuthority(name, stores);
 }
 
-export function issueClientCertificate(ca: Authority, role: ClientRole, person: string, key: KeyObject): Certificate {
+export async function issueClientCertificate(
+  ca: Authority,
+  role: ClientRole,
+  person: string,
+  key: KeyObject,
+): Promise<Certificate> {
   const kind = isPersonRole(role) ? 'person' : 'service';
-  return ca.issue(
+  return await ca.issue(
     {
       subject: { commonName: `${role} ${person}` },
       uris: [`sealpost://${kind}/${role}/${person}`],
@@ -54,8 +59,12 @@ export function issueClientCertificate(ca: Authority, role: ClientRole, person: 
 }
 
 /** `hosts`: host names and IP addresses under which the key service is reached. */
-export function issueServerCertificate(ca: Authority, hosts: readonly string[], key: KeyObject): Certificate {
-  return ca.issue(
+export async function issueServerCertificate(
+  ca: Authority,
+  hosts: readonly string[],
+  key: KeyObject,
+): Promise<Certificate> {
+  return await ca.issue(
     {
       subject: { commonName: 'key-service' },
       dnsNames: hosts.filter((host) => isIP(host) === 0),
@@ -67,13 +76,13 @@ export function issueServerCertificate(ca: Authority, hosts: readonly string[], 
   );
 }
 
-export function issueTicketCertificate(
+export async function issueTicketCertificate(
   ca: Authority,
   role: ServiceRole,
   instance: string,
   key: KeyObject,
-): Certificate {
-  return ca.issue(
+): Promise<Certificate> {
+  return await ca.issue(
     {
       subject: { commonName: `${role} tickets` },
       uris: [`sealpost://ticket/${role}/${instance}`],

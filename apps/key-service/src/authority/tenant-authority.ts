@@ -2,7 +2,7 @@
 
 import { type KeyUse, normalAddress, spoolIdentity, type TenantId } from '@sealpost/core';
 import { type DecryptionAlgorithm, KeyFault, type SigningAlgorithm } from '@sealpost/service';
-import { type CertificateProfile, importPublicKey } from '@sealpost/smime';
+import { type Certificate, type CertificateProfile, importPublicKey } from '@sealpost/smime';
 import { makePrivateKey, type NewAlgorithm } from '../store/make-key.ts';
 import {
   type Authority,
@@ -27,7 +27,7 @@ const nameOf = (tenant: TenantId): AuthorityName => ({
   algorithm: 'rsa-3072',
 });
 
-export function tenantAuthority(tenant: TenantId, stores: AuthorityStores): Authority | undefined {
+export function tenantAuthority(tenant: TenantId, stores: AuthorityStores): Promise<Authority | undefined> {
   return findAuthority(nameOf(tenant), stores);
 }
 
@@ -39,7 +39,7 @@ export interface TenantKey {
 }
 
 /** What a configured tenant lacks. */
-export function missingKeys(tenant: TenantId, { keys }: AuthorityStores): TenantKey[] {
+export async function missingKeys(tenant: TenantId, { keys }: AuthorityStores): Promise<TenantKey[]> {
   const { identity, algorithm } = nameOf(tenant);
   const wanted: readonly TenantKey[] = [
     { identity: spoolIdentity('crypto'), use: 'spool', algorithm: 'x25519' },
@@ -47,12 +47,14 @@ export function missingKeys(tenant: TenantId, { keys }: AuthorityStores): Tenant
     { identity: markerIdentity, use: 'mac', algorithm: 'hmac-sha256' },
     { identity, use: 'ca', algorithm },
   ];
-  return wanted.filter((key) => keys.versions(tenant, key.identity, key.use).length === 0);
+  const missing: TenantKey[] = [];
+  for (const key of wanted) if ((await keys.versions(tenant, key.identity, key.use)).length === 0) missing.push(key);
+  return missing;
 }
 
 export async function makeTenantKey(tenant: TenantId, key: TenantKey, stores: AuthorityStores): Promise<void> {
   if (key.use === 'ca') await ensureAuthority(nameOf(tenant), stores);
-  else stores.keys.add({ tenant, ...key, privateKey: await makePrivateKey(key.algorithm) });
+  else await stores.keys.add({ tenant, ...key, privateKey: await makePrivateKey(key.algorithm) });
 }
 
 /** What a person's certificate is for, by the uses of its key. */
@@ -79,20 +81,20 @@ export async function addIdentity(identity: NewIdentity, stores: AuthorityStores
   const ca = await ensureAuthority(nameOf(tenant), stores);
   const signing = await makePrivateKey(algorithm);
   const decryption = single ? signing : await makePrivateKey(decryptionAlgorithm);
-  stores.records.transaction(() => {
+  await stores.records.transaction(async () => {
     // Asked here, because two requests for one address may both have been making keys.
-    if (stores.keys.versions(tenant, address, 'signing').length > 0) throw new KeyFault('exists');
+    if ((await stores.keys.versions(tenant, address, 'signing')).length > 0) throw new KeyFault('exists');
     const pairs = [
       { use: 'signing', privateKey: signing },
       { use: 'decryption', privateKey: decryption },
     ] as const;
     const uses = pairs.map(({ use }) => use);
-    let shared: ReturnType<Authority['issue']> | undefined;
+    let shared: Certificate | undefined;
     for (const { use, privateKey } of pairs) {
-      const key = stores.keys.add({ tenant, identity: address, use, privateKey });
+      const key = await stores.keys.add({ tenant, identity: address, use, privateKey });
       const certificate =
         (single ? shared : undefined) ??
-        ca.issue(
+        (await ca.issue(
           {
             subject: { commonName, organization: tenant },
             addresses: [address],
@@ -100,9 +102,9 @@ export async function addIdentity(identity: NewIdentity, stores: AuthorityStores
             profile: profileOf(single ? uses : [use]),
           },
           identityLifeMs,
-        );
+        ));
       shared = certificate;
-      stores.certificates.add(tenant, {
+      await stores.certificates.add(tenant, {
         fingerprint: certificate.fingerprint,
         certificate: certificate.der,
         chain: [ca.certificate.der],

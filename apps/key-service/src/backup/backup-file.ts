@@ -1,4 +1,4 @@
-// A backup as a file: a manifest signed by the audit key and the store's database, sealed (HPKE, RFC 9180) to the public key of a
+// A backup as a file: a manifest signed by the audit key and a copy of the store, sealed (HPKE, RFC 9180) to the public key of a
 // quorum in chunks, the last one marked. The rows inside are sealed by the store's own keys as they were: who opens a backup learns
 // tenants and counts, and needs a slot's secret besides to get at a key.
 
@@ -17,7 +17,8 @@ const [middle, last] = [Buffer.from([0]), Buffer.from([1])];
 
 /** What the service says of the store that it saved; hashes in hex, bytes in base64. */
 export interface Manifest {
-  readonly v: 1;
+  /** 1: the store follows as the SQLite file that it was; 2: as store/copy.ts writes it. */
+  readonly v: 1 | 2;
   readonly createdAt: string;
   readonly store: string;
   /** The audit log's signed head when the copy was made, and the key that signed it and this. */
@@ -37,7 +38,7 @@ export interface Canary {
 
 export interface Backup {
   readonly manifest: Manifest;
-  readonly database: Buffer;
+  readonly store: Buffer;
 }
 
 /** What the audit key signs: this and nothing else has this form. */
@@ -50,15 +51,11 @@ export function sha256Of(bytes: Buffer): string {
 }
 
 /** `sign`: by the audit key that the manifest names. */
-export function sealBackup(
-  { manifest, database }: Backup,
-  sign: (form: Buffer) => Buffer,
-  recipient: KeyObject,
-): Buffer {
+export function sealBackup({ manifest, store }: Backup, sign: (form: Buffer) => Buffer, recipient: KeyObject): Buffer {
   const text = Buffer.from(JSON.stringify(manifest));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(text.length);
-  const plain = Buffer.concat([length, text, sign(signedForm('backup', text)), database]);
+  const plain = Buffer.concat([length, text, sign(signedForm('backup', text)), store]);
   const sender = setupSender(recipient, header);
   const parts = [header, sender.encapsulated];
   for (let at = 0; at < plain.length; at += chunkLength) {
@@ -87,20 +84,17 @@ function read(plain: Buffer): Backup {
   const end = 4 + length + signatureLength;
   if (length > maxManifest || plain.length < end) throw fail('sealed-malformed');
   const text = plain.subarray(4, 4 + length);
-  const database = plain.subarray(end);
+  const store = plain.subarray(end);
   let manifest: Manifest;
   try {
     manifest = JSON.parse(text.toString('utf8')) as Manifest;
   } catch {
     throw fail('sealed-malformed');
   }
-  if (manifest.v !== 1) throw fail('version-unsupported');
-  if (
-    !isSigned('backup', text, plain.subarray(4 + length, end), manifest.key) ||
-    sha256Of(database) !== manifest.sha256
-  )
+  if (manifest.v !== 1 && manifest.v !== 2) throw fail('version-unsupported');
+  if (!isSigned('backup', text, plain.subarray(4 + length, end), manifest.key) || sha256Of(store) !== manifest.sha256)
     throw fail('sealed-malformed');
-  return { manifest, database };
+  return { manifest, store };
 }
 
 /** `key`: SPKI in base64. */

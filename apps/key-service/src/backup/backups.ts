@@ -50,7 +50,7 @@ export function keepBackups(config: KeyServerConfig['backup'], keeper: Keeper, l
 
   async function makeIfDue(place: string): Promise<void> {
     const now = clock.now().getTime();
-    if (isMaking || keeper.status().sealed || now - newestBackup(place) < everyHours * 3_600_000) return;
+    if (isMaking || keeper.isSealed() || now - newestBackup(place) < everyHours * 3_600_000) return;
     isMaking = true;
     try {
       const { bytes } = await keeper.backUp();
@@ -67,7 +67,7 @@ export function keepBackups(config: KeyServerConfig['backup'], keeper: Keeper, l
   timer.unref();
   return {
     ages() {
-      if (keeper.status().sealed) return unknown();
+      if (keeper.isSealed()) return unknown();
       const { backup, drill } = look(directory);
       const now = clock.now().getTime();
       return { backup: (now - backup) / 1000, drill: (now - drill) / 1000 };

@@ -117,7 +117,7 @@ const words: Readonly<Record<string, Run>> = {
     const { createdAt, store, head, key } = backup.manifest;
     const checkpoint = given.maybe('checkpoint');
     const missing = checkpoint === undefined ? undefined : missingRecords(backup, readCheckpoint(checkpoint));
-    return { createdAt, store, head, key, bytes: backup.database.length, missing };
+    return { createdAt, store, head, key, bytes: backup.store.length, missing };
   },
 
   async restore(given, file = fault()) {
@@ -127,7 +127,7 @@ const words: Readonly<Record<string, Run>> = {
     const acceptLoss = loss === 'all' ? Number.POSITIVE_INFINITY : Number(loss);
     if (Number.isNaN(acceptLoss)) throw new UsageFault();
     const backup = await readBackup(file, given.keys());
-    restoreStore(backup, config, { checkpoint, acceptLoss });
+    await restoreStore(backup, config, { checkpoint, acceptLoss });
     // The log that the store knows is gone with the old machine: a new one begins and says which it follows.
     const said = await initialise(config, { replaceLog: true, ...given.secrets() });
     return { restored: config.keyServer.directory, createdAt: backup.manifest.createdAt, said };

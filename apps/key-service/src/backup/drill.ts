@@ -49,12 +49,12 @@ export async function drill(
   const scratch = mkdtempSync(join(tmpdir(), 'sealpost-drill-'));
   try {
     const place = scratchConfig(config, scratch);
-    restoreStore(backup, place, { checkpoint: ownHead(backup), acceptLoss: 0 });
+    await restoreStore(backup, place, { checkpoint: ownHead(backup), acceptLoss: 0 });
     const keeper = await openKeeper({ config: place, clock, log: silent, replaceLog: true });
     try {
       await unseal(keeper);
-      const { keys, broken } = openAll(keeper.store(), config);
-      const canary = opensCanary(keeper.store(), backup.manifest);
+      const { keys, broken } = await openAll(keeper.store(), config);
+      const canary = await opensCanary(keeper.store(), backup.manifest);
       const { createdAt, head } = backup.manifest;
       const report: DrillReport = {
         v: 1,
@@ -124,10 +124,10 @@ export function readReport(file: string, key: string): DrillReport | undefined {
   }
 }
 
-function openAll({ keys }: OpenStore, { tenants }: Installation): { keys: number; broken: number } {
+async function openAll({ keys }: OpenStore, { tenants }: Installation): Promise<{ keys: number; broken: number }> {
   let [opened, broken] = [0, 0];
   for (const tenant of [installationTenant, ...tenants.map(({ id }) => tenantId(id))]) {
-    for (const key of keys.ofTenant(tenant)) {
+    for (const key of await keys.ofTenant(tenant)) {
       // Destroyed and suspended ones open nothing.
       if (!keyStates[key.state].opens) continue;
       try {
@@ -141,9 +141,11 @@ function openAll({ keys }: OpenStore, { tenants }: Installation): { keys: number
   return { keys: opened, broken };
 }
 
-function opensCanary({ keys }: OpenStore, { canary }: Manifest): boolean {
+async function opensCanary({ keys }: OpenStore, { canary }: Manifest): Promise<boolean> {
   try {
-    const value = keys.withSecret(canary.keyId as KeyId, (secret) =>
+    const key = await keys.get(canary.keyId as KeyId);
+    if (!key) return false;
+    const value = keys.withSecret(key, (secret) =>
       setupReceiver(Buffer.from(canary.encapsulated, 'base64'), privateKeyOf(secret), canaryInfo).open(
         Buffer.alloc(0),
         Buffer.from(canary.sealed, 'base64'),

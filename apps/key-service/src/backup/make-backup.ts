@@ -1,10 +1,9 @@
-// Saves the running store: SQLite's own online backup gives a copy of one moment, a canary proves later that the copy's keys open,
-// and the whole is sealed to the quorum's public key before it gets its name in the backup directory.
+// Saves the running store: a copy of one moment, with a canary that proves later that the copy's keys open, sealed to the quorum's
+// public key before it gets its name in the backup directory.
 
 import { createHash, createPublicKey, randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { backup, type DatabaseSync } from 'node:sqlite';
 import { fail, setupSender } from '@sealpost/core';
 import { KeyFault, type KeyServerConfig } from '@sealpost/service';
 import { installationTenant } from '../authority/authority.ts';
@@ -21,8 +20,6 @@ export const backupSuffix = '.sealpost-backup';
 
 export interface BackupSource {
   readonly config: KeyServerConfig['backup'];
-  readonly database: DatabaseSync;
-  readonly storeId: string;
   readonly store: OpenStore;
   /** Signed, as answers carry it. */
   readonly head: string;
@@ -43,38 +40,32 @@ export interface BackupMade {
 
 /** Faults: `backup-not-configured`. */
 export async function makeBackup(source: BackupSource): Promise<BackupMade> {
-  const { config, database, storeId, store, head, key, sign } = source;
+  const { config, store, head, key, sign } = source;
   if (config.directory === undefined || config.recipient === undefined) throw new KeyFault('backup-not-configured');
   const recipient = recipientKey(readFileSync(config.recipient, 'utf8'));
   mkdirSync(config.directory, { recursive: true, mode: 0o700 });
   const canary = sealCanary(await ensureCanaryKey(source));
   const createdAt = store.now();
   const file = join(config.directory, `${createdAt.toISOString().replaceAll(':', '')}${backupSuffix}`);
-  const copy = `${file}.copy`;
-  try {
-    await backup(database, copy);
-    const bytes = readFileSync(copy);
-    const manifest: Manifest = {
-      v: 1,
-      createdAt: createdAt.toISOString(),
-      store: storeId,
-      head,
-      key,
-      sha256: sha256Of(bytes),
-      canary,
-    };
-    const sealed = sealBackup({ manifest, database: bytes }, sign, recipient);
-    writeDurably(file, sealed);
-    return { file, bytes: sealed.length, sha256: sha256Of(sealed), createdAt, head };
-  } finally {
-    rmSync(copy, { force: true });
-  }
+  const copy = await store.copy();
+  const manifest: Manifest = {
+    v: 2,
+    createdAt: createdAt.toISOString(),
+    store: store.id,
+    head,
+    key,
+    sha256: sha256Of(copy),
+    canary,
+  };
+  const sealed = sealBackup({ manifest, store: copy }, sign, recipient);
+  writeDurably(file, sealed);
+  return { file, bytes: sealed.length, sha256: sha256Of(sealed), createdAt, head };
 }
 
 async function ensureCanaryKey({ store, recorded }: BackupSource): Promise<StoredKey> {
-  const find = () => store.keys.versions(canaryKey.tenant, canaryKey.identity, canaryKey.use)[0];
+  const [known] = await store.keys.versions(canaryKey.tenant, canaryKey.identity, canaryKey.use);
   const found =
-    find() ??
+    known ??
     (await recorded(`${canaryKey.tenant}/${canaryKey.identity}/${canaryKey.use}/1`, async () =>
       store.keys.add({ ...canaryKey, privateKey: await makePrivateKey('x25519') }),
     ));

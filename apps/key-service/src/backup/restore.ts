@@ -7,7 +7,9 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SetupError } from '@sealpost/core';
 import { type Installation, isGenuineHead, parseHead, type SignedHead } from '@sealpost/service';
-import { databaseFile, storeExists } from '../store/database.ts';
+import { putCopy } from '../store/copy.ts';
+import { openDatabase } from '../store/sqlite-database.ts';
+import { databaseFile, storeExists } from '../store/sqlite-file.ts';
 import { type Backup, openBackup } from './backup-file.ts';
 import { writeDurably } from './make-backup.ts';
 import { joinShares } from './quorum.ts';
@@ -76,7 +78,11 @@ export interface RestoreOptions {
 }
 
 /** Writes the store. SetupError when there is one already, or the backup lacks more than was accepted. */
-export function restoreStore(backup: Backup, config: Installation, { checkpoint, acceptLoss }: RestoreOptions): void {
+export async function restoreStore(
+  backup: Backup,
+  config: Installation,
+  { checkpoint, acceptLoss }: RestoreOptions,
+): Promise<void> {
   const { directory } = config.keyServer;
   if (storeExists(directory)) throw new SetupError(`there is a key store in ${directory}; restore to an empty place`);
   const missing = missingRecords(backup, checkpoint);
@@ -87,5 +93,16 @@ export function restoreStore(backup: Backup, config: Installation, { checkpoint,
         : 'the audit log was begun anew between the backup and the checkpoint. Use a later backup, or accept the loss: --accept-loss all',
     );
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeDurably(join(directory, databaseFile), backup.database);
+  if (backup.manifest.v === 1) writeDurably(join(directory, databaseFile), backup.store);
+  else await putInto(directory, backup.store);
+}
+
+/** One commit: a restore that is cut short leaves an empty store. */
+async function putInto(directory: string, copy: Buffer): Promise<void> {
+  const database = await openDatabase(directory, true);
+  try {
+    await putCopy(database, copy);
+  } finally {
+    await database.close();
+  }
 }

@@ -34,7 +34,7 @@ export type HsmCipher =
   | { readonly kind: 'aes-cbc'; readonly iv: Buffer };
 
 /**
- * Faults (KeyFault): `hsm-unavailable` when the token does not answer in time, `hsm-key-missing` when no key or more than one has
+ * Faults (KeyFault): `hsm-unavailable` when the token does not answer in time, `hsm-pin-wrong` once it refused the PIN, `hsm-key-missing` when no key or more than one has
  * the name, `hsm-refused` when the token will not do this with this key.
  */
 export interface Hsm {

@@ -43,7 +43,8 @@ export function openHsm(options: HsmOptions): Hsm {
   let isClosing = false;
 
   function start(): Running {
-    if (isClosing || pinWrong || performance.now() - startedAt < restartMs) throw new KeyFault('hsm-unavailable');
+    if (pinWrong) throw new KeyFault('hsm-pin-wrong');
+    if (isClosing || performance.now() - startedAt < restartMs) throw new KeyFault('hsm-unavailable');
     startedAt = performance.now();
     const child = fork(program, [options.module, options.token, options.pinFile], {
       serialization: 'advanced',
@@ -57,10 +58,11 @@ export function openHsm(options: HsmOptions): Hsm {
       if (running?.child !== child) return;
       running = undefined;
       if (!isClosing) options.onFailure(reason);
-      ready.reject(new KeyFault('hsm-unavailable'));
+      const fault = new KeyFault(pinWrong ? 'hsm-pin-wrong' : 'hsm-unavailable');
+      ready.reject(fault);
       for (const { reject, timer } of pending.values()) {
         clearTimeout(timer);
-        reject(new KeyFault('hsm-unavailable'));
+        reject(fault);
       }
       pending.clear();
     };

@@ -18,7 +18,7 @@ export interface Tending {
 }
 
 interface TendingOptions {
-  readonly keeper: Pick<Keeper, 'status' | 'store' | 'journal'>;
+  readonly keeper: Pick<Keeper, 'isSealed' | 'store' | 'journal'>;
   readonly tenants: readonly TenantId[];
   readonly clock: Clock;
   readonly log: Log;
@@ -31,10 +31,10 @@ export function keepTending({ keeper, tenants, clock, log }: TendingOptions): Te
   let isStopped = false;
 
   async function round(): Promise<void> {
-    if (keeper.status().sealed) return;
+    if (keeper.isSealed()) return;
     const store = keeper.store();
     await store.outbox.flush(keeper.journal().append);
-    while (!isStopped && !keeper.status().sealed && store.kekRotation.step()) await nextTurn();
+    while (!isStopped && !keeper.isSealed() && (await store.kekRotation.step())) await nextTurn();
     const now = clock.now().getTime();
     // A store that was opened anew is looked at anew.
     if (tended?.store !== store || now - tended.at >= roundMs) {
@@ -48,7 +48,7 @@ export function keepTending({ keeper, tenants, clock, log }: TendingOptions): Te
     running ??= round()
       .catch((error: unknown) => {
         // Sealed in the middle of it: nothing is lost, the rest waits in the store.
-        if (!keeper.status().sealed) log.event('key.not-tended', error instanceof Error ? { error } : {});
+        if (!keeper.isSealed()) log.event('key.not-tended', error instanceof Error ? { error } : {});
       })
       .finally(() => {
         running = undefined;
@@ -59,7 +59,7 @@ export function keepTending({ keeper, tenants, clock, log }: TendingOptions): Te
   timer.unref();
   tick();
   return {
-    dues: () => (keeper.status().sealed ? [] : dues),
+    dues: () => (keeper.isSealed() ? [] : dues),
     async stop() {
       isStopped = true;
       clearInterval(timer);

@@ -16,43 +16,43 @@ export const self: Actor = { role: 'key-service', name: 'self' };
  * The key after the step. `destroyAt`: for `destroy`, the end of its window. Faults: `key-state` where the step does not lead from
  * the key's state, `key-needed` where mail would stand still.
  */
-export function moveKey(
+export async function moveKey(
   found: StoredKey,
   step: KeyStep,
   store: LifecycleStore,
   actor: Actor,
   destroyAt?: Date,
-): StoredKey {
+): Promise<StoredKey> {
   const compromised = found.compromised || step === 'compromise';
   const state = stateAfter(step, found.state, compromised);
   // Authorities and the audit key have no successor that others would know; they do not move.
   if (!state || found.name.use === 'ca') throw new KeyFault('key-state');
-  const isLast = found.state === 'active' && state !== 'active' && !hasOther(found, store);
-  if (isLast && ['spool', 'mac'].includes(found.name.use)) throw new KeyFault('key-needed');
-  return store.records.transaction(() => {
+  return await store.records.transaction(async () => {
+    const isNeeded = ['spool', 'mac'].includes(found.name.use) && found.state === 'active' && state !== 'active';
+    if (isNeeded && !(await hasOther(found, store))) throw new KeyFault('key-needed');
     const at = store.now();
-    const moved = store.keys.move(found, {
+    const moved = await store.keys.move(found, {
       state,
       since: at,
       compromised,
       ...(destroyAt && state === 'destroy-pending' ? { destroyAt } : {}),
     });
     if (!moved) throw new KeyFault('key-state');
-    announce(moved, found, store, actor);
+    await announce(moved, found, store, actor);
     // Whoever holds it must not go on with what it may not do any more.
-    if (mayBeUsed(found) && !mayBeUsed(moved)) store.leases.revoke({ keyId: found.keyId }, at);
+    if (mayBeUsed(found) && !mayBeUsed(moved)) await store.leases.revoke({ keyId: found.keyId }, at);
     return moved;
   });
 }
 
 /** Queues the record of a key's new state, or of a new key; to be called in the transaction of the change. */
-export function announce(
+export async function announce(
   { keyId, name, state }: StoredKey,
   before: StoredKey | undefined,
   store: LifecycleStore,
   actor: Actor,
-): void {
-  store.outbox.put({
+): Promise<void> {
+  await store.outbox.put({
     at: store.now(),
     operation: 'key-state',
     actor,
@@ -69,7 +69,8 @@ export function mayBeUsed({ state, name }: StoredKey): boolean {
   return keyStates[state][name.use === 'signing' ? 'signs' : 'opens'];
 }
 
-function hasOther({ keyId, name }: StoredKey, { keys }: LifecycleStore): boolean {
+async function hasOther({ keyId, name }: StoredKey, { keys }: LifecycleStore): Promise<boolean> {
   const { tenant, identity, use } = name;
-  return keys.versions(tenant, identity, use).some((each) => each.state === 'active' && each.keyId !== keyId);
+  const versions = await keys.versions(tenant, identity, use);
+  return versions.some((each) => each.state === 'active' && each.keyId !== keyId);
 }

@@ -18,35 +18,42 @@ import { type Actor, announce } from './move-key.ts';
 export async function rotateKey(current: StoredKey, store: OpenStore, actor: Actor): Promise<StoredKey[]> {
   if (current.token) throw new KeyFault('key-in-token');
   const { tenant, identity } = current.name;
-  const holders = twinsOf(current, store).filter(({ state }) => state === 'active');
-  const record = certificateOf(current, store);
-  const ca = tenantAuthority(tenant, store);
+  const holders = (await twinsOf(current, store)).filter(({ state }) => state === 'active');
+  const record = await certificateOf(current, store);
+  const ca = await tenantAuthority(tenant, store);
   const isOurs = record !== undefined && ca !== undefined && record.issuer?.equals(ca.certificate.der) === true;
   const waits = record !== undefined && !isOurs;
-  if (waits) {
-    const waiting = holders.flatMap(({ name }) => store.keys.versions(tenant, identity, name.use)[0] ?? []);
-    if (waiting.every(({ state }) => state === 'pre-active')) return waiting;
-  }
+  const waiting = async (): Promise<StoredKey[] | undefined> => {
+    const newest: StoredKey[] = [];
+    for (const { name } of holders) newest.push(...(await store.keys.versions(tenant, identity, name.use)).slice(0, 1));
+    return waits && newest.every(({ state }) => state === 'pre-active') ? newest : undefined;
+  };
+  const known = await waiting();
+  if (known) return known;
   const privateKey = await makePrivateKey(current.algorithm as NewAlgorithm);
-  return store.records.transaction(() => {
+  return await store.records.transaction(async () => {
     // Two requests may both have been making keys.
-    if (store.keys.current(tenant, identity, current.name.use)?.keyId !== current.keyId)
+    if ((await store.keys.current(tenant, identity, current.name.use))?.keyId !== current.keyId)
       throw new KeyFault('key-state');
-    const made = holders.map(({ name: { use } }) => {
-      const key = store.keys.add({ tenant, identity, use, privateKey, state: waits ? 'pre-active' : 'active' });
-      announce(key, undefined, store, actor);
-      return key;
-    });
-    if (record && ca && isOurs) renew(record.certificate, ca, made, store);
+    const meanwhile = await waiting();
+    if (meanwhile) return meanwhile;
+    const made: StoredKey[] = [];
+    for (const { name } of holders) {
+      const state = waits ? 'pre-active' : 'active';
+      const key = await store.keys.add({ tenant, identity, use: name.use, privateKey, state });
+      await announce(key, undefined, store, actor);
+      made.push(key);
+    }
+    if (record && ca && isOurs) await renew(record.certificate, ca, made, store);
     return made;
   });
 }
 
-function renew(before: Certificate, ca: Authority, made: readonly StoredKey[], store: OpenStore): void {
+async function renew(before: Certificate, ca: Authority, made: readonly StoredKey[], store: OpenStore): Promise<void> {
   const [first] = made;
   if (!first) return;
   const { tenant, identity } = first.name;
-  const certificate = ca.issue(
+  const certificate = await ca.issue(
     {
       subject: { of: before },
       addresses: [identity],
@@ -57,15 +64,18 @@ function renew(before: Certificate, ca: Authority, made: readonly StoredKey[], s
   );
   const { fingerprint, der } = certificate;
   const common = { fingerprint, certificate: der, chain: [ca.certificate.der], address: identity, pinned: false };
-  for (const { keyId } of made) store.certificates.add(tenant, { ...common, keyId });
+  for (const { keyId } of made) await store.certificates.add(tenant, { ...common, keyId });
 }
 
 /** Key versions of the same identity that are the same key: one certificate for both uses. */
-export function twinsOf({ name: { tenant, identity }, keyId, spki }: StoredKey, { keys }: Pick<OpenStore, 'keys'>) {
+export async function twinsOf(
+  { name: { tenant, identity }, keyId, spki }: StoredKey,
+  { keys }: Pick<OpenStore, 'keys'>,
+): Promise<StoredKey[]> {
   const uses: readonly KeyUse[] = ['signing', 'decryption', 'spool', 'mac'];
-  return uses
-    .flatMap((use) => keys.versions(tenant, identity, use))
-    .filter((each) => each.keyId === keyId || (spki.length > 0 && each.spki.equals(spki)));
+  const all: StoredKey[] = [];
+  for (const use of uses) all.push(...(await keys.versions(tenant, identity, use)));
+  return all.filter((each) => each.keyId === keyId || (spki.length > 0 && each.spki.equals(spki)));
 }
 
 interface Certified {
@@ -75,11 +85,11 @@ interface Certified {
 }
 
 /** The newest certificate of a key, for people's keys. */
-export function certificateOf(
+export async function certificateOf(
   { keyId }: StoredKey,
   { certificates }: Pick<OpenStore, 'certificates'>,
-): Certified | undefined {
+): Promise<Certified | undefined> {
   const { tenant, identity } = parseKeyId(keyId);
-  const record = certificates.ofAddress(tenant, identity).find((each) => each.keyId === keyId);
+  const record = (await certificates.ofAddress(tenant, identity)).find((each) => each.keyId === keyId);
   return record && { certificate: certificateFromDer(record.certificate), issuer: record.chain[0] };
 }

@@ -25,17 +25,17 @@ export async function tendKeys(store: OpenStore, tenants: readonly TenantId[], l
   const dues: Due[] = [];
   for (const tenant of tenants) {
     const earliest = new Map<KeyUse, Date>();
-    const groups = Map.groupBy(store.keys.ofTenant(tenant), ({ name }) => `${name.identity} ${name.use}`);
+    const groups = Map.groupBy(await store.keys.ofTenant(tenant), ({ name }) => `${name.identity} ${name.use}`);
     for (const keys of groups.values()) {
       // Others are served between two of them.
       await nextTurn();
       try {
-        endVersions(keys, store, log);
+        await endVersions(keys, store, log);
         if (await replaceDue(keys, store, log, left > 0)) left--;
       } catch (error) {
         log.event('key.not-tended', { tenant, ...(error instanceof Error ? { error } : {}) });
       }
-      note(keys, store, earliest);
+      await note(keys, store, earliest);
     }
     for (const [use, at] of earliest) dues.push({ tenant, use, at });
   }
@@ -43,18 +43,18 @@ export async function tendKeys(store: OpenStore, tenants: readonly TenantId[], l
 }
 
 /** Destroys what waited long enough, and ends what was replaced for the time of the overlap. */
-function endVersions(keys: readonly StoredKey[], store: OpenStore, log: Log): void {
+async function endVersions(keys: readonly StoredKey[], store: OpenStore, log: Log): Promise<void> {
   const now = store.now();
   for (const key of keys) {
     if (key.state !== 'destroy-pending' || !key.destroyAt || key.destroyAt > now) continue;
-    moveKey(key, 'erase', store, self);
-    store.records.scrub();
+    await moveKey(key, 'erase', store, self);
+    await store.records.scrub();
     log.event('key.destroyed', factsOf(key, store));
   }
   const [current, ...before] = newestFirst(keys);
   if (!current || current.name.use === 'ca' || current.since.getTime() + overlapMs > now.getTime()) return;
   for (const key of before) {
-    moveKey(key, 'deactivate', store, self);
+    await moveKey(key, 'deactivate', store, self);
     log.event('key.moved', { ...factsOf(key, store), reason: 'replaced' });
   }
 }
@@ -63,8 +63,8 @@ function endVersions(keys: readonly StoredKey[], store: OpenStore, log: Log): vo
 async function replaceDue(keys: readonly StoredKey[], store: OpenStore, log: Log, mayMake: boolean): Promise<boolean> {
   const [{ name } = {}] = keys;
   // As it stands now: one certificate for both uses may have been renewed with the other key.
-  const current = name && store.keys.current(name.tenant, name.identity, name.use);
-  const due = current && dueOf(current, store);
+  const current = name && (await store.keys.current(name.tenant, name.identity, name.use));
+  const due = current && (await dueOf(current, store));
   const now = store.now();
   if (!mayMake || !due || due > now) return false;
   const made = await rotateKey(current, store, self);
@@ -74,11 +74,11 @@ async function replaceDue(keys: readonly StoredKey[], store: OpenStore, log: Log
   return made.some(({ createdAt }) => createdAt >= now);
 }
 
-function note([any]: readonly StoredKey[], store: OpenStore, earliest: Map<KeyUse, Date>): void {
+async function note([any]: readonly StoredKey[], store: OpenStore, earliest: Map<KeyUse, Date>): Promise<void> {
   if (!any) return;
   const { tenant, identity, use } = any.name;
-  const current = store.keys.current(tenant, identity, use);
-  const at = current && dueOf(current, store);
+  const current = await store.keys.current(tenant, identity, use);
+  const at = current && (await dueOf(current, store));
   const known = earliest.get(use);
   if (at && (!known || at < known)) earliest.set(use, at);
 }
@@ -88,11 +88,11 @@ function newestFirst(keys: readonly StoredKey[]): StoredKey[] {
 }
 
 /** When the successor of a version in use is due. */
-export function dueOf(key: StoredKey, store: OpenStore): Date | undefined {
+export async function dueOf(key: StoredKey, store: OpenStore): Promise<Date | undefined> {
   const { keyId, name, createdAt, token } = key;
   // People make the successor of a key in a token.
   if (token) return undefined;
-  const certificateEnds = certificateOf(key, store)?.certificate.notAfter;
+  const certificateEnds = (await certificateOf(key, store))?.certificate.notAfter;
   return nextRotation({ keyId, use: name.use, createdAt }, store.policy().rotation, certificateEnds);
 }
 

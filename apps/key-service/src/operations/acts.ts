@@ -16,16 +16,16 @@ type Shown = KeyAnswer<'act-approve'>;
 
 export const actRequest: Operation<'act-request'> = {
   subject: ({ act }) => ({ act }),
-  run({ act: name, params: given, reason }, call) {
+  async run({ act: name, params: given, reason }, call) {
     const { store, caller, now, note } = call;
-    const requester = knownPerson(caller, store);
+    const requester = await knownPerson(caller, store);
     const act = existing(name);
     assertMayRequest(act, caller, store);
     const params = parsed(act, given);
-    note(act.subject?.(params, store) ?? {});
-    act.check?.(params, call);
+    note((await act.subject?.(params, store)) ?? {});
+    await act.check?.(params, call);
     const { role, name: who, fingerprint: certificate } = requester;
-    const request = store.requests.add(
+    const request = await store.requests.add(
       { act: name, params: given, summary: act.describe(params), reason, requester: { role, name: who, certificate } },
       now,
     );
@@ -35,19 +35,19 @@ export const actRequest: Operation<'act-request'> = {
 };
 
 export const actList: Operation<'act-list'> = {
-  run: (_, call) => ({ requests: call.store.requests.list().map((request) => shown(request, call)) }),
+  run: async (_, call) => ({ requests: (await call.store.requests.list()).map((request) => shown(request, call)) }),
 };
 
 export const actShow: Operation<'act-show'> = {
-  run: ({ id }, call) => withText(call.store.requests.get(id), call),
+  run: async ({ id }, call) => withText(await call.store.requests.get(id), call),
 };
 
 export const actApprove: Operation<'act-approve'> = {
   subject: ({ id }, store) => wholeRecordOf(id, store),
-  run({ id, hash, signature, code }, call) {
+  async run({ id, hash, signature, code }, call) {
     const { store, caller, now } = call;
-    const person = knownPerson(caller, store);
-    const request = store.requests.get(id);
+    const person = await knownPerson(caller, store);
+    const request = await store.requests.get(id);
     assertOpen(request, now);
     if (request.asked.requester.name === person.name) throw new KeyFault('approval-own');
     if (!isApprover(person.role, request, store)) throw new KeyFault('approval-role');
@@ -56,9 +56,9 @@ export const actApprove: Operation<'act-approve'> = {
       throw new KeyFault('approval-invalid');
     if (hasApproved(request, person)) throw new KeyFault('approved-already');
     // Last, so that a code is not spent on what would be refused anyway.
-    store.factors.spend(person.name, code, now);
+    await store.factors.spend(person.name, code, now);
     const approval = { ...signatoryOf(person), at: now.toISOString(), signature: signature.toString('base64') };
-    const approved = store.requests.change(id, now, (pending) => {
+    const approved = await store.requests.change(id, now, async (pending) => {
       if (hasApproved(pending, person)) throw new KeyFault('approved-already');
       return { approvals: [...pending.approvals, approval] };
     });
@@ -67,18 +67,15 @@ export const actApprove: Operation<'act-approve'> = {
 };
 
 export const actRefuse: Operation<'act-refuse'> = {
-  subject: ({ id }, store) => recordOf(store.requests.get(id)),
-  run({ id }, call) {
+  subject: async ({ id }, store) => recordOf(await store.requests.get(id)),
+  async run({ id }, call) {
     const { store, caller, now } = call;
-    const person = knownPerson(caller, store);
-    const request = store.requests.get(id);
+    const person = await knownPerson(caller, store);
+    const request = await store.requests.get(id);
     const isOwn = request.asked.requester.name === person.name;
     if (!isOwn && !isApprover(person.role, request, store)) throw new KeyFault('approval-role');
     const refusedBy = signatoryOf(person);
-    return shown(
-      store.requests.change(id, now, () => ({ state: 'refused', refusedBy })),
-      call,
-    );
+    return shown(await store.requests.change(id, now, async () => ({ state: 'refused', refusedBy })), call);
   },
 };
 
@@ -86,18 +83,18 @@ export const actExecute: Operation<'act-execute'> = {
   subject: ({ id }, store) => wholeRecordOf(id, store),
   async run({ id }, call) {
     const { store, caller, now } = call;
-    const person = knownPerson(caller, store);
-    const request = store.requests.get(id);
+    const person = await knownPerson(caller, store);
+    const request = await store.requests.get(id);
     if (request.asked.requester.name !== person.name) throw new KeyFault('forbidden');
     const name = request.asked.act;
     const act = existing(name);
     assertMayRequest(act, caller, store);
     const params = parsed(act, request.asked.params);
     assertOpen(request, now);
-    // Again: what could be done when it was requested may be impossible now. Nothing else runs between this and the change.
-    act.check?.(params, call);
-    store.requests.change(id, now, (pending) => {
-      if (approvedBy(pending, store).length < store.policy().approvals(name).needed) {
+    await store.requests.change(id, now, async (pending) => {
+      // Again: what could be done when it was requested may be impossible now.
+      await act.check?.(params, call);
+      if ((await approvedBy(pending, store)).length < store.policy().approvals(name).needed) {
         throw new KeyFault('approvals-missing');
       }
       return { state: 'executed' };
@@ -108,7 +105,7 @@ export const actExecute: Operation<'act-execute'> = {
       outcome = 'ok';
       return { id, act: name, result };
     } finally {
-      store.requests.settle(id, outcome);
+      await store.requests.settle(id, outcome);
     }
   },
 };
@@ -118,13 +115,16 @@ function assertOpen(request: ActRequest, now: Date): void {
 }
 
 /** Approvals that count now: signed by people whom the store still knows, with the role that the policy names now. */
-function approvedBy(request: ActRequest, store: OpenStore): readonly Signatory[] {
+async function approvedBy(request: ActRequest, store: OpenStore): Promise<readonly Signatory[]> {
   const { canonical } = canonicalOf(request);
-  return request.approvals.filter(({ role, name, certificate, signature }) => {
-    const person = store.people.known({ role, name, fingerprint: certificate });
-    if (!person || !isApprover(role, request, store)) return false;
-    return isApproval(canonical, Buffer.from(signature, 'base64'), person.certificate.publicKey);
-  });
+  const counting: Signatory[] = [];
+  for (const approval of request.approvals) {
+    const { role, name, certificate, signature } = approval;
+    const person = await store.people.known({ role, name, fingerprint: certificate });
+    if (!person || !isApprover(role, request, store)) continue;
+    if (isApproval(canonical, Buffer.from(signature, 'base64'), person.certificate.publicKey)) counting.push(approval);
+  }
+  return counting;
 }
 
 /** By name: one person counts once, whatever certificate or role was shown. */
@@ -171,10 +171,10 @@ function recordOf(request: ActRequest): AuditSubject {
 }
 
 /** With what the act itself touches. */
-function wholeRecordOf(id: string, store: OpenStore): AuditSubject {
-  const request = store.requests.get(id);
+async function wholeRecordOf(id: string, store: OpenStore): Promise<AuditSubject> {
+  const request = await store.requests.get(id);
   const act = existing(request.asked.act);
-  return { ...recordOf(request), ...act.subject?.(parsed(act, request.asked.params), store) };
+  return { ...recordOf(request), ...(await act.subject?.(parsed(act, request.asked.params), store)) };
 }
 
 function withText(request: ActRequest, call: Call): KeyAnswer<'act-show'> {

@@ -9,26 +9,24 @@ import type { StoredKey } from '../store/key-store.ts';
 import type { Operation } from './operation.ts';
 
 export const certificates: Operation<'certificates'> = {
-  run({ tenant, address }, { store }) {
-    return {
-      records: usable(store.certificates.ofAddress(tenant as TenantId, address), store).map((record) => ({
-        ...record,
-        chain: [...record.chain],
-      })),
-    };
+  async run({ tenant, address }, { store }) {
+    const records = await usable(await store.certificates.ofAddress(tenant as TenantId, address), store);
+    return { records: records.map((record) => ({ ...record, chain: [...record.chain] })) };
   },
 };
 
 export const trustAnchors: Operation<'trust-anchors'> = {
-  run: ({ tenant }, { store }) => ({ certificates: anchorsOf(tenant as TenantId, store) }),
+  run: async ({ tenant }, { store }) => ({ certificates: await anchorsOf(tenant as TenantId, store) }),
 };
 
 /**
  * As the states of their keys have it: who signs does it with an active key, so only these stand here for signing, the newest first;
  * whatever opens old mail stays, marked where nothing new may be encrypted to it.
  */
-function usable(records: readonly CertificateRecord[], { keys }: OpenStore): CertificateRecord[] {
-  const owned = records.map((record) => ({ record, key: record.keyId && keys.get(record.keyId) }));
+async function usable(records: readonly CertificateRecord[], { keys }: OpenStore): Promise<CertificateRecord[]> {
+  const owned = await Promise.all(
+    records.map(async (record) => ({ record, key: record.keyId && (await keys.get(record.keyId)) })),
+  );
   const closed = new Set(
     owned.flatMap(({ record, key }) =>
       key && key.name.use === 'decryption' && key.state !== 'active' ? [record.fingerprint] : [],
@@ -49,7 +47,7 @@ function versionOf(key: StoredKey | undefined): number {
 }
 
 /** The tenant's own CA first, then what operators added. */
-export function anchorsOf(tenant: TenantId, store: OpenStore): Buffer[] {
-  const own = tenantAuthority(tenant, store);
-  return [...(own ? [own.certificate.der] : []), ...store.certificates.anchors(tenant)];
+export async function anchorsOf(tenant: TenantId, store: OpenStore): Promise<Buffer[]> {
+  const own = await tenantAuthority(tenant, store);
+  return [...(own ? [own.certificate.der] : []), ...(await store.certificates.anchors(tenant))];
 }

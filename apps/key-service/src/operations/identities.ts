@@ -21,22 +21,22 @@ export const identityAdd: Operation<'identity-add'> = {
       { tenant, address, algorithm, decryptionAlgorithm, single, commonName: commonName ?? shortName(address) },
       store,
     );
-    return identityOf(tenant, address, store.certificates.ofAddress(tenant, address));
+    return identityOf(tenant, address, await store.certificates.ofAddress(tenant, address));
   },
 };
 
 export const identityList: Operation<'identity-list'> = {
-  run({ tenant }, { store, tenants }) {
+  async run({ tenant }, { store, tenants }) {
     const chosen = tenants.filter(({ id }) => tenant === undefined || id === tenant);
-    return { identities: chosen.flatMap(({ id }) => identitiesOf(id, store)) };
+    return { identities: (await Promise.all(chosen.map(({ id }) => identitiesOf(id, store)))).flat() };
   },
 };
 
 export const identityShow: Operation<'identity-show'> = {
-  run({ tenant, address }, { store, tenants }) {
+  async run({ tenant, address }, { store, tenants }) {
     const chosen = tenants.filter(({ id }) => tenant === undefined || id === tenant);
     for (const { id } of chosen) {
-      const records = store.certificates.ofAddress(id, address);
+      const records = await store.certificates.ofAddress(id, address);
       if (records.length > 0) return { identity: identityOf(id, address, records), records: records.map(copied) };
     }
     throw new KeyFault('not-found');
@@ -61,7 +61,7 @@ export function meantTenant(named: string | undefined, tenants: TenantsConfig): 
   return tenant.id;
 }
 
-export function identityOf(tenant: TenantId, address: string, records: readonly CertificateRecord[]): Identity {
+function identityOf(tenant: TenantId, address: string, records: readonly CertificateRecord[]): Identity {
   return {
     tenant,
     address: normalAddress(address),
@@ -82,9 +82,21 @@ export function identityOf(tenant: TenantId, address: string, records: readonly 
   };
 }
 
-function identitiesOf(tenant: TenantId, store: OpenStore): Identity[] {
+/** What stands now under each of these addresses. */
+export async function identitiesNamed(
+  named: readonly { readonly tenant: TenantId; readonly address: string }[],
+  { certificates }: OpenStore,
+): Promise<Identity[]> {
+  return await Promise.all(
+    named.map(async ({ tenant, address }) =>
+      identityOf(tenant, address, await certificates.ofAddress(tenant, address)),
+    ),
+  );
+}
+
+async function identitiesOf(tenant: TenantId, store: OpenStore): Promise<Identity[]> {
   // The tenant's own CA stands among its certificates under a name without `@`.
-  const people = store.certificates.ofTenant(tenant).filter(({ address }) => address.includes('@'));
+  const people = (await store.certificates.ofTenant(tenant)).filter(({ address }) => address.includes('@'));
   const byAddress = Map.groupBy(people, ({ address }) => address);
   return [...byAddress].map(([address, records]) => identityOf(tenant, address, records)).sort(byName);
 }

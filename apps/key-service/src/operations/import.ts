@@ -7,7 +7,7 @@ import type { Certificate } from '@sealpost/smime';
 import { actorOf } from '../caller.ts';
 import { type Actor, moveKey } from '../lifecycle/move-key.ts';
 import type { OpenStore } from '../open-store.ts';
-import { identityOf, meantTenant, tenantOf } from './identities.ts';
+import { identitiesNamed, meantTenant, tenantOf } from './identities.ts';
 import type { Operation } from './operation.ts';
 import { type ImportedLeaf, readImport } from './read-import.ts';
 
@@ -26,7 +26,7 @@ export const importFile: Operation<'import'> = {
     ...(tenant === undefined ? {} : { tenant }),
     ...(address === undefined ? {} : { address: store.auditAddress(address) }),
   }),
-  run({ tenant: named, address, file, password }, { store, tenants, note, caller }) {
+  async run({ tenant: named, address, file, password }, { store, tenants, note, caller }) {
     const { leaves, certificates } = readImport(file, password);
     const entries = leaves.flatMap((leaf): Entry[] => {
       const chain = chainOf(leaf.certificate, certificates);
@@ -44,16 +44,12 @@ export const importFile: Operation<'import'> = {
       certificate: first.certificate.fingerprint,
       count: entries.length,
     });
-    store.records.transaction(() => {
-      for (const entry of entries) if (!activate(entry, store, actorOf(caller))) add(entry, store);
+    await store.records.transaction(async () => {
+      for (const entry of entries) if (!(await activate(entry, store, actorOf(caller)))) await add(entry, store);
     });
     // One answer for an address that several certificates name.
     const distinct = new Map(entries.map((entry) => [`${entry.tenant} ${entry.address}`, entry]));
-    return {
-      imported: [...distinct.values()].map(({ tenant, address: each }) =>
-        identityOf(tenant, each, store.certificates.ofAddress(tenant, each)),
-      ),
-    };
+    return { imported: await identitiesNamed([...distinct.values()], store) };
   },
 };
 
@@ -64,30 +60,45 @@ export function addressesOf({ addresses }: Certificate, wanted: string | undefin
 }
 
 /** A certificate for keys of ours that wait for one: they are in use from now on. False where none does. */
-function activate({ tenant, address, certificate, chain, privateKey }: Entry, store: OpenStore, actor: Actor): boolean {
+async function activate(
+  { tenant, address, certificate, chain, privateKey }: Entry,
+  store: OpenStore,
+  actor: Actor,
+): Promise<boolean> {
   if (privateKey) return false;
   const { fingerprint, der, spki } = certificate;
-  const waiting = usesOf(certificate)
-    .flatMap((use) => store.keys.versions(tenant, address, use))
-    .filter((key) => key.state === 'pre-active' && key.spki.equals(spki));
+  const versions = await Promise.all(usesOf(certificate).map((use) => store.keys.versions(tenant, address, use)));
+  const waiting = versions.flat().filter((key) => key.state === 'pre-active' && key.spki.equals(spki));
   for (const key of waiting) {
-    store.certificates.add(tenant, { fingerprint, certificate: der, chain, address, keyId: key.keyId, pinned: false });
-    moveKey(key, 'activate', store, actor);
+    await store.certificates.add(tenant, {
+      fingerprint,
+      certificate: der,
+      chain,
+      address,
+      keyId: key.keyId,
+      pinned: false,
+    });
+    await moveKey(key, 'activate', store, actor);
   }
   return waiting.length > 0;
 }
 
-function add({ tenant, address, certificate, chain, privateKey }: Entry, { keys, certificates }: OpenStore): void {
+async function add(
+  { tenant, address, certificate, chain, privateKey }: Entry,
+  { keys, certificates }: OpenStore,
+): Promise<void> {
   const record = { fingerprint: certificate.fingerprint, certificate: certificate.der, chain, address };
   if (!privateKey) {
-    certificates.add(tenant, { ...record, pinned: true });
+    await certificates.add(tenant, { ...record, pinned: true });
     return;
   }
-  const known = certificates.ofAddress(tenant, address).filter(({ fingerprint }) => fingerprint === record.fingerprint);
+  const known = (await certificates.ofAddress(tenant, address)).filter(
+    ({ fingerprint }) => fingerprint === record.fingerprint,
+  );
   if (known.some(({ keyId }) => keyId !== undefined)) return;
   for (const use of usesOf(certificate)) {
-    const { keyId } = keys.add({ tenant, identity: address, use, privateKey });
-    certificates.add(tenant, { ...record, keyId, pinned: false });
+    const { keyId } = await keys.add({ tenant, identity: address, use, privateKey });
+    await certificates.add(tenant, { ...record, keyId, pinned: false });
   }
 }
 

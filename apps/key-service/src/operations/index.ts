@@ -18,6 +18,7 @@ import {
   keysSuspend,
 } from './keys.ts';
 import { keysAddToken } from './keys-add-token.ts';
+import { keysCsr } from './keys-csr.ts';
 import { lease } from './lease.ts';
 import type { Operation } from './operation.ts';
 import { policyShow } from './policy.ts';
@@ -62,6 +63,7 @@ export const operations: { readonly [O in StoreOperation]: Operation<O> } = {
   'keys-list': keysList,
   'keys-show': keysShow,
   'keys-rotate': keysRotate,
+  'keys-csr': keysCsr,
   'keys-suspend': keysSuspend,
   'keys-resume': keysResume,
   'keys-deactivate': keysDeactivate,

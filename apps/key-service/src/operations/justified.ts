@@ -22,17 +22,17 @@ export function useSubject({ instance, keyId, ticket }: Justification, store: Op
 }
 
 /** The key. Errors: those of a ticket, `envelope-mismatch`, `key-denied`, `lease-overloaded`. */
-export function justifiedKey(
+export async function justifiedKey(
   { keyId, ticket: bytes, envelope: encoded }: Justification,
   { store, now, caller }: Call,
-): StoredKey {
+): Promise<StoredKey> {
   store.leases.revocations.assertTrusted(caller.fingerprint, now);
   const ticket = verifiedTicket(bytes, 'crypto', store.tickets, now);
   const envelope: Envelope = decodeEnvelope(encoded);
   if (!envelopeHash(envelope).equals(ticket.envelopeHash)) throw fail('envelope-mismatch');
   const name = parseKeyId(keyId);
   if (name.tenant !== ticket.tenant || !isOwnerOf(name, ticket.direction, envelope)) throw fail('key-denied');
-  const key = store.keys.get(keyId as KeyId);
+  const key = await store.keys.get(keyId as KeyId);
   if (!key || !mayBeUsed(key)) throw fail('key-denied');
   return key;
 }

@@ -14,27 +14,27 @@ import type { Call, Operation } from './operation.ts';
 type Summary = KeyAnswer<'keys-list'>['keys'][number];
 
 export const keysList: Operation<'keys-list'> = {
-  run({ tenant, identity, state }, { store, tenants }) {
+  async run({ tenant, identity, state }, { store, tenants }) {
     const chosen = [installationTenant, ...tenants.map(({ id }) => id)].filter(
       (id) => tenant === undefined || id === tenant,
     );
-    const found = chosen
-      .flatMap((id) => store.keys.ofTenant(id))
+    const all = (await Promise.all(chosen.map((id) => store.keys.ofTenant(id)))).flat();
+    const found = all
       .filter(({ name }) => identity === undefined || name.identity === identity)
       .filter((key) => state === undefined || key.state === state);
-    return { keys: found.map((key) => summaryOf(key, store)).sort(byName) };
+    return { keys: (await summariesOf(found, store)).sort(byName) };
   },
 };
 
 export const keysShow: Operation<'keys-show'> = {
-  run({ keyId }, { store }) {
-    const key = foundKey(keyId, store);
+  async run({ keyId }, { store }) {
+    const key = await foundKey(keyId, store);
     const { tenant, identity } = key.name;
-    const certificates = store.certificates.ofAddress(tenant, identity).filter((each) => each.keyId === key.keyId);
+    const certificates = await store.certificates.ofAddress(tenant, identity);
     return {
-      key: summaryOf(key, store),
+      key: await summaryOf(key, store),
       publicKey: key.spki,
-      certificates: certificates.map(({ fingerprint }) => fingerprint),
+      certificates: certificates.filter((each) => each.keyId === key.keyId).map(({ fingerprint }) => fingerprint),
     };
   },
 };
@@ -46,14 +46,14 @@ export const keysRotate: Operation<'keys-rotate'> = {
     const uses = use === undefined ? (['signing', 'decryption', 'spool', 'mac'] as const) : [use];
     const made: StoredKey[] = [];
     for (const each of uses) {
-      const current = store.keys.current(tenant as TenantId, identity, each);
+      const current = await store.keys.current(tenant as TenantId, identity, each);
       // One certificate for both uses was renewed with the first.
       if (!current || made.some(({ keyId }) => keyId === current.keyId)) continue;
       made.push(...(await rotateKey(current, store, actorOf(caller))));
     }
     if (made.length === 0) throw new KeyFault('not-found');
     note({ count: made.length });
-    return { keys: made.map((key) => summaryOf(key, store)) };
+    return { keys: await summariesOf(made, store) };
   },
 };
 
@@ -75,33 +75,39 @@ function movingBy(step: KeyStep) {
       tenant: parseKeyId(keyId).tenant,
       key: store.auditKey(keyId),
     }),
-    run({ keyId }: { keyId: string }, { store, caller }: Call) {
-      const key = foundKey(keyId, store);
-      // What is known of a key is known of it under both its names.
-      const twins = step === 'compromise' ? twinsOf(key, store) : [];
-      const others = twins.filter(
-        (each) => each.keyId !== key.keyId && stateAfter(step, each.state, true) !== undefined,
-      );
-      const moved = store.records.transaction(() =>
-        [key, ...others].map((each) => moveKey(each, step, store, actorOf(caller))),
-      );
-      return { keys: moved.map((each) => summaryOf(each, store)) };
+    async run({ keyId }: { keyId: string }, { store, caller }: Call) {
+      const moved = await store.records.transaction(async () => {
+        const key = await foundKey(keyId, store);
+        // What is known of a key is known of it under both its names.
+        const twins = step === 'compromise' ? await twinsOf(key, store) : [];
+        const others = twins.filter(
+          (each) => each.keyId !== key.keyId && stateAfter(step, each.state, true) !== undefined,
+        );
+        const done: StoredKey[] = [];
+        for (const each of [key, ...others]) done.push(await moveKey(each, step, store, actorOf(caller)));
+        return done;
+      });
+      return { keys: await summariesOf(moved, store) };
     },
   };
 }
 
 /** Fault: `not-found`. */
-function foundKey(keyId: string, store: OpenStore): StoredKey {
+export async function foundKey(keyId: string, store: OpenStore): Promise<StoredKey> {
   parseKeyId(keyId);
-  const key = store.keys.get(keyId as KeyId);
+  const key = await store.keys.get(keyId as KeyId);
   if (!key) throw new KeyFault('not-found');
   return key;
 }
 
-function summaryOf(key: StoredKey, store: OpenStore): Summary {
+async function summariesOf(keys: readonly StoredKey[], store: OpenStore): Promise<Summary[]> {
+  return await Promise.all(keys.map((key) => summaryOf(key, store)));
+}
+
+async function summaryOf(key: StoredKey, store: OpenStore): Promise<Summary> {
   const { keyId, name, algorithm, state, createdAt, since, destroyAt } = key;
-  const isCurrent = state === 'active' && store.keys.current(name.tenant, name.identity, name.use)?.keyId === keyId;
-  const due = isCurrent ? dueOf(key, store) : undefined;
+  const current = state === 'active' ? await store.keys.current(name.tenant, name.identity, name.use) : undefined;
+  const due = current?.keyId === keyId ? await dueOf(key, store) : undefined;
   return {
     keyId,
     ...name,

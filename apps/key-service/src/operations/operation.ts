@@ -36,6 +36,6 @@ export interface Call {
 }
 
 export interface Operation<O extends KeyOperation> {
-  subject?(request: KeyRequest<O>, store: OpenStore): AuditSubject;
+  subject?(request: KeyRequest<O>, store: OpenStore): Promise<AuditSubject> | AuditSubject;
   run(request: KeyRequest<O>, call: Call): Promise<KeyAnswer<O>> | KeyAnswer<O>;
 }

@@ -17,16 +17,16 @@ export const revocations: Operation<'revocations'> = {
 
 export const revocationAcknowledge: Operation<'revocation-acknowledge'> = {
   subject: ({ instance, ids }) => ({ instance, count: ids.length }),
-  run({ instance, ids }, { caller, store }) {
-    store.leases.revocations.acknowledge(holderOf(caller, instance), ids);
+  async run({ instance, ids }, { caller, store }) {
+    await store.leases.revocations.acknowledge(holderOf(caller, instance), ids);
     return {};
   },
 };
 
 export const leaseReturn: Operation<'lease-return'> = {
   subject: ({ instance }) => ({ instance }),
-  run({ instance }, { caller, store }) {
-    store.leases.giveBack(holderOf(caller, instance));
+  async run({ instance }, { caller, store }) {
+    await store.leases.giveBack(holderOf(caller, instance));
     return {};
   },
 };
@@ -36,12 +36,12 @@ export const leaseRevoke: Operation<'lease-revoke'> = {
     ...(keyId === undefined ? {} : { key: store.auditKey(keyId) }),
     ...(worker === undefined ? {} : { instance: worker }),
   }),
-  run({ keyId, worker }, { store, now, note }) {
+  async run({ keyId, worker }, { store, now, note }) {
     const what = {
       ...(keyId === undefined ? {} : { keyId: keyId as KeyId }),
       ...(worker === undefined ? {} : { worker }),
     };
-    const holders = store.leases.revoke(what, now);
+    const holders = await store.leases.revoke(what, now);
     note({ count: holders.length });
     return { holders: holders.map(({ name, instance }) => ({ name, instance })) };
   },

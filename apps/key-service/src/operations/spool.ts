@@ -16,8 +16,8 @@ const spoolLifeMs = 12 * 3_600_000;
 const stageOf: Partial<Record<ClientRole, StageName>> = { 'crypto-worker': 'crypto', egress: 'delivery' };
 
 export const spoolPublicKey: Operation<'spool-public-key'> = {
-  run({ tenant, stage }, { store }) {
-    const newest = store.keys.current(tenant as TenantId, spoolIdentity(stage), 'spool');
+  async run({ tenant, stage }, { store }) {
+    const newest = await store.keys.current(tenant as TenantId, spoolIdentity(stage), 'spool');
     if (!newest) throw new KeyFault('not-found');
     return { keyId: newest.keyId, publicKey: newest.spki };
   },
@@ -25,11 +25,11 @@ export const spoolPublicKey: Operation<'spool-public-key'> = {
 
 export const spoolPrivateKey: Operation<'spool-private-key'> = {
   subject: ({ instance, keyId }, store) => ({ instance, tenant: parseKeyId(keyId).tenant, key: store.auditKey(keyId) }),
-  run({ instance, keyId, ephemeral }, call) {
+  async run({ instance, keyId, ephemeral }, call) {
     const name = parseKeyId(keyId);
     const stage = stageOf[call.caller.role];
     if (!stage || name.use !== 'spool' || name.identity !== spoolIdentity(stage)) throw fail('key-denied');
-    const key = call.store.keys.get(keyId as KeyId);
+    const key = await call.store.keys.get(keyId as KeyId);
     if (!key) throw fail('key-denied');
     return handOver(key, { instance, ephemeral, purpose: 'spool', lifeMs: spoolLifeMs }, call);
   },
@@ -37,11 +37,10 @@ export const spoolPrivateKey: Operation<'spool-private-key'> = {
 
 export const markerKeys: Operation<'marker-keys'> = {
   subject: ({ instance, tenant }) => ({ instance, tenant }),
-  run({ instance, tenant, ephemeral }, call) {
+  async run({ instance, tenant, ephemeral }, call) {
     // The newest makes markers, the ones before prove older mail; one that others may know proves nothing.
-    const versions = call.store.keys
-      .versions(tenant as TenantId, markerIdentity, 'mac')
-      .filter(({ state }) => state === 'active' || state === 'deactivated');
+    const all = await call.store.keys.versions(tenant as TenantId, markerIdentity, 'mac');
+    const versions = all.filter(({ state }) => state === 'active' || state === 'deactivated');
     if (versions.length === 0) throw new KeyFault('not-found');
     const how = { instance, ephemeral, purpose: 'marker', lifeMs: spoolLifeMs } as const;
     return { keys: versions.map((key) => handOver(key, how, call)) };

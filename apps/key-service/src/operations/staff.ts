@@ -1,16 +1,17 @@
 // The people of the store: who they are, and how each sets up and shows a second factor of their own.
 
-import { KeyFault } from '@sealpost/service';
+import { type KeyAnswer, KeyFault } from '@sealpost/service';
 import type { Caller } from '../caller.ts';
 import type { OpenStore } from '../open-store.ts';
 import type { Person } from '../people/register.ts';
 import type { Operation } from './operation.ts';
 
 export const peopleList: Operation<'people-list'> = {
-  run: (_, { store, now }) => ({
-    people: store.people.list().map(({ role, name, certificate, addedAt, tenants }) => {
-      const { isConfirmed, lockedUntil } = store.factors.stateOf(name);
-      return {
+  async run(_, { store, now }) {
+    const people: KeyAnswer<'people-list'>['people'] = [];
+    for (const { role, name, certificate, addedAt, tenants } of await store.people.list()) {
+      const { isConfirmed, lockedUntil } = await store.factors.stateOf(name);
+      people.push({
         role,
         name,
         fingerprint: certificate.fingerprint,
@@ -20,37 +21,39 @@ export const peopleList: Operation<'people-list'> = {
         ...(tenants === undefined ? {} : { tenants: [...tenants] }),
         secondFactor: isConfirmed,
         ...(lockedUntil && now < lockedUntil ? { lockedUntil } : {}),
-      };
-    }),
-  }),
+      });
+    }
+    return { people };
+  },
 };
 
 export const peopleEnrol: Operation<'people-enrol'> = {
   subject: () => ({}),
-  run(_, { store, caller, installation }) {
-    const { name, role } = knownPerson(caller, store);
-    return { uri: store.factors.enrol(name, `${role}/${name}`, `Sealpost ${installation}`) };
+  async run(_, { store, caller, installation }) {
+    const { name, role } = await knownPerson(caller, store);
+    return { uri: await store.factors.enrol(name, `${role}/${name}`, `Sealpost ${installation}`) };
   },
 };
 
 export const peopleConfirm: Operation<'people-confirm'> = {
   subject: () => ({}),
-  run({ code }, { store, caller, now }) {
-    store.factors.confirm(knownPerson(caller, store).name, code, now);
+  async run({ code }, { store, caller, now }) {
+    const { name } = await knownPerson(caller, store);
+    await store.factors.confirm(name, code, now);
     return {};
   },
 };
 
 export const peoplePresent: Operation<'people-present'> = {
   subject: () => ({}),
-  run({ code }, { store, caller, now }) {
-    return { until: store.factors.present(knownPerson(caller, store), code, now) };
+  async run({ code }, { store, caller, now }) {
+    return { until: await store.factors.present(await knownPerson(caller, store), code, now) };
   },
 };
 
 /** Whoever calls, as the store knows them. Fault: `person-unknown`. */
-export function knownPerson(caller: Caller, { people }: OpenStore): Person {
-  const person = people.known(caller);
+export async function knownPerson(caller: Caller, { people }: OpenStore): Promise<Person> {
+  const person = await people.known(caller);
   if (!person) throw new KeyFault('person-unknown');
   return person;
 }

@@ -22,10 +22,10 @@ const leadingFields = 3;
 
 export const ticketCertificate: Operation<'ticket-certificate'> = {
   subject: ({ instance }) => ({ instance }),
-  run({ instance, publicKey }, { caller, store, note }) {
+  async run({ instance, publicKey }, { caller, store, note }) {
     const key = ticketKey(publicKey);
     if (isPersonRole(caller.role)) throw new KeyFault('forbidden');
-    const certificate = issueTicketCertificate(store.serviceAuthority, caller.role, instance, key);
+    const certificate = await issueTicketCertificate(store.serviceAuthority, caller.role, instance, key);
     note({ certificate: certificate.fingerprint, until: certificate.notAfter.toISOString() });
     return { certificate: certificate.der, notAfter: certificate.notAfter };
   },

@@ -8,12 +8,12 @@ import type { Operation } from './operation.ts';
 
 export const trustAdd: Operation<'trust-add'> = {
   subject: ({ tenant }) => (tenant === undefined ? {} : { tenant }),
-  run({ tenant: named, file }, { store, tenants, note }) {
+  async run({ tenant: named, file }, { store, tenants, note }) {
     const tenant = meantTenant(named, tenants);
     const roots = read(file);
     if (roots.some((root) => !root.isCa)) throw new KeyFault('trust-not-ca');
-    store.records.transaction(() => {
-      for (const { der, fingerprint } of roots) store.certificates.addAnchor(tenant, der, fingerprint);
+    await store.records.transaction(async () => {
+      for (const { der, fingerprint } of roots) await store.certificates.addAnchor(tenant, der, fingerprint);
     });
     note({
       tenant,
@@ -25,14 +25,13 @@ export const trustAdd: Operation<'trust-add'> = {
 };
 
 export const trustList: Operation<'trust-list'> = {
-  run({ tenant: named }, { store, tenants }) {
+  async run({ tenant: named }, { store, tenants }) {
     const chosen = tenants.filter(({ id }) => named === undefined || id === named);
-    return {
-      anchors: chosen.flatMap(({ id }) =>
-        // The first is the tenant's own CA: a tenant that is configured has one.
-        anchorsOf(id, store).map((der, index) => summary(id, certificateFromDer(der), index === 0)),
-      ),
-    };
+    const anchors = chosen.map(async ({ id }) =>
+      // The first is the tenant's own CA: a tenant that is configured has one.
+      (await anchorsOf(id, store)).map((der, index) => summary(id, certificateFromDer(der), index === 0)),
+    );
+    return { anchors: (await Promise.all(anchors)).flat() };
   },
 };
 

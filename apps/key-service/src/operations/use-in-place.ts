@@ -11,8 +11,8 @@ import type { Operation } from './operation.ts';
 export const sign: Operation<'sign'> = {
   subject: (request, store) => ({ ...useSubject(request, store), count: request.items.length }),
   async run(request, call) {
-    const key = justifiedKey(request, call);
-    const certificates = certificatesOf(key, call.store);
+    const key = await justifiedKey(request, call);
+    const certificates = await certificatesOf(key, call.store);
     // All before the first: a batch with something odd in it gets nothing.
     const wanted = request.items.map(({ certificate: fingerprint, signedAttributes, ...algorithm }) => {
       const certificate = certificates.find((each) => each.fingerprint === fingerprint);
@@ -27,6 +27,6 @@ export const sign: Operation<'sign'> = {
 export const openRecipient: Operation<'open-recipient'> = {
   subject: (request, store) => ({ ...useSubject(request, store), count: request.items.length }),
   async run(request, call) {
-    return { contentKeys: await openWith(justifiedKey(request, call), request.items, call.store) };
+    return { contentKeys: await openWith(await justifiedKey(request, call), request.items, call.store) };
   },
 };

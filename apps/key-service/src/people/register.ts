@@ -20,21 +20,25 @@ export interface Person {
 }
 
 export interface People {
-  get(name: string): Person | undefined;
+  get(name: string): Promise<Person | undefined>;
   /** Somebody of this name was shut out. */
-  wasRemoved(name: string): boolean;
+  wasRemoved(name: string): Promise<boolean>;
   /** By name. */
-  list(): Person[];
+  list(): Promise<Person[]>;
   /** The person with exactly this role, name and certificate. */
-  known(shown: { readonly role: string; readonly name: string; readonly fingerprint: string }): Person | undefined;
+  known(shown: {
+    readonly role: string;
+    readonly name: string;
+    readonly fingerprint: string;
+  }): Promise<Person | undefined>;
   /** Fault `person-exists`: somebody has this name or this key. */
-  assertFree(name: string, publicKey: KeyObject): void;
+  assertFree(name: string, publicKey: KeyObject): Promise<void>;
   /** Faults: as `assertFree`. */
-  add(name: string, role: PersonRole, certificate: Certificate, at: Date, tenants?: readonly string[]): void;
+  add(name: string, role: PersonRole, certificate: Certificate, at: Date, tenants?: readonly string[]): Promise<void>;
   /** Another certificate for the same person and role; the one before opens nothing any more. Faults: `not-found`, `person-exists`. */
-  renew(name: string, certificate: Certificate): void;
+  renew(name: string, certificate: Certificate): Promise<void>;
   /** Fault: `not-found`. */
-  remove(name: string): void;
+  remove(name: string): Promise<void>;
 }
 
 interface Content {
@@ -50,62 +54,63 @@ interface Content {
 }
 
 export function openPeople(records: Records): People {
-  const list = (): Person[] =>
-    records
-      .ofTenant('person', installationTenant)
+  const find = async (name: string): Promise<Content | undefined> => {
+    const row = await records.get(placeOf(name));
+    return row && read(row);
+  };
+  const standing = async (name: string): Promise<Content> => {
+    const found = await find(name);
+    if (!found || found.removed) throw new KeyFault('not-found');
+    return found;
+  };
+  const list = async (): Promise<Person[]> =>
+    (await records.ofTenant('person', installationTenant))
       .map(read)
       .filter(({ removed }) => !removed)
       .map(parse)
       .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const find = (name: string): Content => {
-    const row = records.get(placeOf(name));
-    const found = row && read(row);
-    if (!found || found.removed) throw new KeyFault('not-found');
-    return found;
-  };
-  const has = (name: string): boolean => list().some((person) => person.name === name);
-  const write = (content: Content): void =>
+  const write = (content: Content): Promise<void> =>
     records.replace(placeOf(content.name), Buffer.from(JSON.stringify(content)));
-  const assertKeyFree = (owner: string, publicKey: KeyObject): void => {
+  const assertKeyFree = async (owner: string, publicKey: KeyObject): Promise<void> => {
     // Two people with one key would be one person who approves himself.
-    const holder = list().find(({ certificate }) => isSameKey(certificate.publicKey, publicKey));
+    const holder = (await list()).find(({ certificate }) => isSameKey(certificate.publicKey, publicKey));
     if (holder && holder.name !== owner) throw new KeyFault('person-exists');
   };
-  const assertFree = (name: string, publicKey: KeyObject): void => {
-    if (has(name)) throw new KeyFault('person-exists');
-    assertKeyFree(name, publicKey);
+  const assertFree = async (name: string, publicKey: KeyObject): Promise<void> => {
+    const found = await find(name);
+    if (found && !found.removed) throw new KeyFault('person-exists');
+    await assertKeyFree(name, publicKey);
   };
   const encoded = ({ der }: Certificate): string => der.toString('base64');
 
   return {
     list,
     assertFree,
-    wasRemoved(name) {
-      const row = records.get(placeOf(name));
-      return row !== undefined && read(row).removed;
+    wasRemoved: async (name) => (await find(name))?.removed ?? false,
+    async get(name) {
+      const found = await find(name);
+      return found && !found.removed ? parse(found) : undefined;
     },
-    get: (name) => (has(name) ? parse(find(name)) : undefined),
-    known({ role, name, fingerprint }) {
-      const row = records.get(placeOf(name));
-      const found = row && read(row);
+    async known({ role, name, fingerprint }) {
+      const found = await find(name);
       if (!found || found.removed || found.role !== role) return undefined;
       const person = parse(found);
       return person.fingerprint === fingerprint ? person : undefined;
     },
     add: (name, role, certificate, at, tenants) =>
-      records.transaction(() => {
-        assertFree(name, certificate.publicKey);
+      records.transaction(async () => {
+        await assertFree(name, certificate.publicKey);
         const addedAt = at.toISOString();
         const scope = tenants === undefined ? {} : { tenants };
-        write({ v: 1, name, role, certificate: encoded(certificate), addedAt, ...scope, removed: false });
+        await write({ v: 1, name, role, certificate: encoded(certificate), addedAt, ...scope, removed: false });
       }),
     renew: (name, certificate) =>
-      records.transaction(() => {
-        const known = find(name);
-        assertKeyFree(name, certificate.publicKey);
-        write({ ...known, certificate: encoded(certificate) });
+      records.transaction(async () => {
+        const known = await standing(name);
+        await assertKeyFree(name, certificate.publicKey);
+        await write({ ...known, certificate: encoded(certificate) });
       }),
-    remove: (name) => records.transaction(() => write({ ...find(name), removed: true })),
+    remove: (name) => records.transaction(async () => await write({ ...(await standing(name)), removed: true })),
   };
 }
 

@@ -53,24 +53,26 @@ export async function beginPolicy(
     });
   const letIn = async (role: PersonRole, name: string, certificate: Certificate): Promise<void> => {
     await record('person-add', { person: `${role}/${name}`, certificate: certificate.fingerprint });
-    if (people.get(name)) people.renew(name, certificate);
-    else people.add(name, role, certificate, store.now());
+    if (await people.get(name)) await people.renew(name, certificate);
+    else await people.add(name, role, certificate, store.now());
   };
 
   if (policies.isMissing()) {
     // A store of an earlier version has neither.
-    if (people.list().length > 0) throw new SetupError('the store knows people and lost its policy: restore a backup');
-    const { hash } = policies.replace(firstPolicy(store.development));
+    if ((await people.list()).length > 0)
+      throw new SetupError('the store knows people and lost its policy: restore a backup');
+    const { hash } = await policies.replace(firstPolicy(store.development));
     await record('policy-first', { digest: hash });
     said.push(`first policy, SHA-256 ${hash}`);
   }
   const [operator] = parseCertificates(readFileSync(join(config.keyService.credentials, 'operator.crt')));
   // Whom others agreed to shut out does not come back by running `init` again.
-  if (operator && !people.wasRemoved(firstName) && people.get(firstName)?.fingerprint !== operator.fingerprint) {
+  const isOut = await people.wasRemoved(firstName);
+  if (operator && !isOut && (await people.get(firstName))?.fingerprint !== operator.fingerprint) {
     await letIn('operator', firstName, operator);
   }
 
-  const known = people.list().filter(({ name }) => name !== firstName);
+  const known = (await people.list()).filter(({ name }) => name !== firstName);
   const { form } = store.policy();
   if (persons.length === 0) {
     if (!isInReach(form, known)) said.push('nobody can approve anything yet: name the first people with --person');
@@ -85,10 +87,10 @@ export async function beginPolicy(
   for (const { name, key } of newcomers) {
     const isTwice = newcomers.some((other) => other.name !== name && isSameKey(other.key, key));
     if (isTwice || newcomers.filter((other) => other.name === name).length > 1) throw new KeyFault('person-exists');
-    people.assertFree(name, key);
+    await people.assertFree(name, key);
   }
   for (const { role, name, key, file } of newcomers) {
-    const certificate = issueClientCertificate(store.serviceAuthority, role, name, key);
+    const certificate = await issueClientCertificate(store.serviceAuthority, role, name, key);
     await letIn(role, name, certificate);
     const target = `${file.replace(/\.pub$/, '')}.crt`;
     writeFileSync(target, certificate.pem, { mode: 0o644 });

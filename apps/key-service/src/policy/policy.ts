@@ -39,29 +39,33 @@ export interface PolicyStore {
   /** The policy that holds now. Fault: `policy-missing`. */
   now(): Policy;
   isMissing(): boolean;
-  replace(form: KeyPolicy): Policy;
+  replace(form: KeyPolicy): Promise<Policy>;
 }
 
 const place = { kind: 'policy', tenant: installationTenant, owner: '', id: 'policy' } as const;
 
-export function openPolicy(records: Records): PolicyStore {
-  let known = recall(records);
+export async function openPolicy(records: Records): Promise<PolicyStore> {
+  let known = await recall(records);
   return {
     now() {
       if (!known) throw new KeyFault('policy-missing');
       return known;
     },
     isMissing: () => known === undefined,
-    replace(form) {
-      records.replace(place, Buffer.from(canonicalJson(form), 'utf8'));
-      known = policyOf(form);
-      return known;
-    },
+    replace: (form) =>
+      records.transaction(async () => {
+        const policy = policyOf(form);
+        await records.replace(place, Buffer.from(canonicalJson(form), 'utf8'));
+        records.whenCommitted(() => {
+          known = policy;
+        });
+        return policy;
+      }),
   };
 }
 
-function recall(records: Records): Policy | undefined {
-  const kept = records.get(place);
+async function recall(records: Records): Promise<Policy | undefined> {
+  const kept = await records.get(place);
   return kept && policyOf(policyForm.parse(JSON.parse(kept.toString('utf8'))));
 }
 

@@ -14,13 +14,13 @@ import type { Records } from './records.ts';
 
 export interface CertificateStore {
   /** Keeps a certificate under an address (or the name of an authority); the same one again changes nothing. */
-  add(tenant: TenantId, record: CertificateRecord): void;
+  add(tenant: TenantId, record: CertificateRecord): Promise<void>;
   /** Newest notBefore first. */
-  ofAddress(tenant: TenantId, address: string): CertificateRecord[];
-  ofTenant(tenant: TenantId): CertificateRecord[];
-  addAnchor(tenant: TenantId, certificate: Buffer, fingerprint: Fingerprint): void;
+  ofAddress(tenant: TenantId, address: string): Promise<CertificateRecord[]>;
+  ofTenant(tenant: TenantId): Promise<CertificateRecord[]>;
+  addAnchor(tenant: TenantId, certificate: Buffer, fingerprint: Fingerprint): Promise<void>;
   /** DER. */
-  anchors(tenant: TenantId): Buffer[];
+  anchors(tenant: TenantId): Promise<Buffer[]>;
 }
 
 interface CertificateContent {
@@ -34,7 +34,7 @@ interface CertificateContent {
 
 export function openCertificateStore(records: Records): CertificateStore {
   return {
-    add(tenant, record) {
+    async add(tenant, record) {
       const owner = normalAddress(record.address);
       const content: CertificateContent = {
         v: 1,
@@ -45,14 +45,13 @@ export function openCertificateStore(records: Records): CertificateStore {
         pinned: record.pinned,
       };
       const id = `${record.fingerprint} ${record.keyId ?? 'partner'}`;
-      records.replace({ kind: 'certificate', tenant, owner, id }, Buffer.from(JSON.stringify(content)));
+      await records.replace({ kind: 'certificate', tenant, owner, id }, Buffer.from(JSON.stringify(content)));
     },
-    ofAddress: (tenant, address) =>
-      newestFirst(records.ofOwner('certificate', tenant, normalAddress(address)).map(parse)),
-    ofTenant: (tenant) => newestFirst(records.ofTenant('certificate', tenant).map(parse)),
-    addAnchor(tenant, certificate, fingerprint) {
-      records.replace({ kind: 'anchor', tenant, owner: '', id: fingerprint }, certificate);
-    },
+    ofAddress: async (tenant, address) =>
+      newestFirst((await records.ofOwner('certificate', tenant, normalAddress(address))).map(parse)),
+    ofTenant: async (tenant) => newestFirst((await records.ofTenant('certificate', tenant)).map(parse)),
+    addAnchor: (tenant, certificate, fingerprint) =>
+      records.replace({ kind: 'anchor', tenant, owner: '', id: fingerprint }, certificate),
     anchors: (tenant) => records.ofTenant('anchor', tenant),
   };
 }

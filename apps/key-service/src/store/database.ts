@@ -1,62 +1,76 @@
-// The SQLite file behind the store: tables, durability, migrations. WAL with synchronous FULL: a commit that was answered is on
-// disk. One process at a time holds it, because two would write two audit chains.
+// The seam under the store: what a database must do for it. Everything comes sealed and goes sealed, so a database learns kinds,
+// tenants and counts and nothing else. It reads, and it commits: a commit is one list of changes, each of which says what it found,
+// so no transaction is held open across the seam and a database with several writers can follow. SQLite and a memory twin pass one
+// contract suite (test/database.test.ts).
 
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { SetupError } from '@sealpost/core';
+import type { WrappedKek } from '../vault/keks.ts';
+import type { Slot } from '../vault/slots.ts';
 
-export const databaseFile = 'store.sqlite';
-
-/** Forward only; `user_version` counts what was applied. A step that is released is never edited. */
-const migrations: readonly string[] = [
-  `CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-   CREATE TABLE slots (kind TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
-   CREATE TABLE keks (use TEXT NOT NULL, version INTEGER NOT NULL, wrapped BLOB NOT NULL, PRIMARY KEY (use, version)) STRICT;
-   CREATE TABLE records (
-     kind TEXT NOT NULL, tenant TEXT NOT NULL, owner BLOB NOT NULL, id BLOB NOT NULL, sealed BLOB NOT NULL,
-     PRIMARY KEY (kind, id)) STRICT;
-   CREATE INDEX records_by_owner ON records (kind, tenant, owner);`,
-  `CREATE TABLE slots_2 (
-     id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, created TEXT, bytes BLOB NOT NULL) STRICT;
-   INSERT INTO slots_2 (label, kind, bytes) SELECT kind, kind, bytes FROM slots ORDER BY kind;
-   DROP TABLE slots;
-   ALTER TABLE slots_2 RENAME TO slots;`,
-];
-
-export function storeExists(directory: string): boolean {
-  return existsSync(join(directory, databaseFile));
+export interface Row {
+  readonly kind: string;
+  readonly tenant: string;
+  /** Keyed hashes, 32 bytes. */
+  readonly owner: Buffer;
+  readonly id: Buffer;
+  readonly sealed: Buffer;
 }
 
-/** Opens the store, making it when `create` says so. Throws SetupError. */
-export function openDatabase(directory: string, create = false): DatabaseSync {
-  if (!create && !storeExists(directory)) {
-    throw new SetupError(`no key store in ${directory}: make one with \`init\``);
-  }
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = join(directory, databaseFile);
-  const database = new DatabaseSync(file, { timeout: 0 });
-  try {
-    // Exclusive before WAL: the lock is taken with the first read and kept, and no shared-memory file is needed.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-    // What is destroyed or wrapped anew is overwritten in the file, not only let go of.
-    database.exec('PRAGMA secure_delete = ON;');
-    migrate(database);
-  } catch (error) {
-    database.close();
-    if (error instanceof SetupError) throw error;
-    throw new SetupError(`the key store in ${directory} is held by another process or damaged`, { cause: error });
-  }
-  for (const name of [file, `${file}-wal`]) if (existsSync(name)) chmodSync(name, 0o600);
-  return database;
+/** Where a row stands among all others: the order of `after`. */
+export type RowPlace = Pick<Row, 'kind' | 'id'>;
+
+/** A fact about the store itself. */
+export interface Meta {
+  readonly name: string;
+  readonly value: string;
 }
 
-function migrate(database: DatabaseSync): void {
-  const applied = Number(database.prepare('PRAGMA user_version').get()?.user_version);
-  if (applied > migrations.length) throw new SetupError('the key store was written by a newer version of Sealpost');
-  migrations.slice(applied).forEach((step, index) => {
-    database.exec(`BEGIN EXCLUSIVE; ${step} PRAGMA user_version = ${applied + index + 1}; COMMIT;`);
-  });
-  // Takes the exclusive lock now and not with the first write.
-  database.exec('BEGIN EXCLUSIVE; COMMIT;');
+/** What the store shows without being open. Slots stand in the order in which they were made. */
+export interface Outside {
+  readonly meta: readonly Meta[];
+  readonly slots: readonly Slot[];
+  readonly keks: readonly WrappedKek[];
+}
+
+/** What a database holds, by kind. */
+export interface Things {
+  readonly row: Row;
+  readonly kek: WrappedKek;
+  readonly slot: Slot;
+  readonly meta: Meta;
+}
+
+/**
+ * One thing and what becomes of it. `before`: what stands there now, and must when it is committed; without it, nothing does. `after`:
+ * what stands there then, at the same place; without it, nothing. The place is the kind and id of a row, the use and version of a
+ * KEK, the label of a slot, the name of a fact.
+ */
+export type Change = { [K in keyof Things]: Of<K, Things[K]> }[keyof Things];
+
+interface Of<K, T> {
+  readonly of: K;
+  readonly before?: T | undefined;
+  readonly after?: T | undefined;
+}
+
+export interface Database {
+  outside(): Promise<Outside>;
+  get(place: RowPlace): Promise<Row | undefined>;
+  ofOwner(kind: string, tenant: string, owner: Buffer): Promise<Row[]>;
+  ofTenant(kind: string, tenant: string): Promise<Row[]>;
+  /** At most `limit` rows behind a place, by kind and id in the order of their bytes; from the start without one. */
+  after(place: RowPlace | undefined, limit: number): Promise<Row[]>;
+  /** All or nothing, in this order, durable when it resolves. Rejects with ChangeConflict when something is not as a change found it. */
+  commit(changes: readonly Change[]): Promise<void>;
+  /** What was removed or replaced is overwritten on disk too when it resolves. */
+  scrub(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Somebody else was there first; nothing was written. */
+export class ChangeConflict extends Error {
+  override readonly name = 'ChangeConflict';
+
+  constructor() {
+    super('the store is not as the change found it');
+  }
 }

@@ -4,10 +4,11 @@
 
 import { type AuditEntry, KeyFault } from '@sealpost/service';
 import { type Keks, type KekUse, kekUses } from '../vault/keks.ts';
+import type { RowPlace } from './database.ts';
 import { rewrapped } from './key-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { Records } from './records.ts';
-import type { RowPlace, Rows } from './rows.ts';
+import type { Transactions } from './transactions.ts';
 
 /** Rows in one transaction: some milliseconds, in which nobody else is served. */
 const batchRows = 64;
@@ -19,22 +20,22 @@ export interface KekRotation {
   /** Fault: `key-state` for a use that does not rotate, and while one of its versions still replaces another. */
   assertReady(use: KekUse): void;
   /** Adds the next version, with its record. Fault: as `assertReady`. */
-  begin(use: KekUse, actor: AuditEntry['actor']): number;
+  begin(use: KekUse, actor: AuditEntry['actor']): Promise<number>;
   /** Does one batch of what is left; false when nothing is. */
-  step(): boolean;
+  step(): Promise<boolean>;
   /** Versions by use; two where one replaces the other. */
   versions(): { readonly use: KekUse; readonly versions: readonly number[] }[];
 }
 
 interface Parts {
-  readonly rows: Rows;
+  readonly store: Transactions;
   readonly records: Records;
   readonly keks: Keks;
   readonly outbox: Outbox;
   now(): Date;
 }
 
-export function openKekRotation({ rows, records, keks, outbox, now }: Parts): KekRotation {
+export function openKekRotation({ store, records, keks, outbox, now }: Parts): KekRotation {
   let place: RowPlace | undefined;
   let changed = 0;
 
@@ -46,20 +47,17 @@ export function openKekRotation({ rows, records, keks, outbox, now }: Parts): Ke
         .map((version) => ({ use, version })),
     );
 
-  function tell(operation: string, actor: AuditEntry['actor'], use: KekUse, version: number): void {
-    outbox.put({ at: now(), operation, actor, key: `kek/${use}/${version}`, result: 'ok' });
+  async function tell(operation: string, actor: AuditEntry['actor'], use: KekUse, version: number): Promise<void> {
+    await outbox.put({ at: now(), operation, actor, key: `kek/${use}/${version}`, result: 'ok' });
   }
 
-  function removeOld(): void {
-    const old = replaced();
-    records.transaction(() => {
-      for (const { use, version } of old) {
-        rows.removeKek({ use, version });
-        tell('kek-removed', { role: 'key-service', name: 'self' }, use, version);
-      }
-    });
-    for (const { use, version } of old) keks.drop(use, version);
-    records.scrub();
+  async function removeOld(): Promise<void> {
+    const { keks: there } = await store.outside();
+    for (const { use, version } of replaced()) {
+      await store.put({ of: 'kek', before: there.find((kek) => kek.use === use && kek.version === version) });
+      await tell('kek-removed', { role: 'key-service', name: 'self' }, use, version);
+      store.whenCommitted(() => keks.drop(use, version));
+    }
   }
 
   function assertReady(use: KekUse): void {
@@ -68,32 +66,36 @@ export function openKekRotation({ rows, records, keks, outbox, now }: Parts): Ke
 
   return {
     assertReady,
-    begin(use, actor) {
-      assertReady(use);
-      const kek = keks.make(use);
-      records.transaction(() => {
-        rows.addKek(kek);
-        tell('kek-added', actor, use, kek.version);
-      });
-      keks.take(kek);
-      // Rows before this place may be of the version that is replaced now.
-      place = undefined;
-      changed = 0;
-      return kek.version;
-    },
-    step() {
+    begin: (use, actor) =>
+      store.transaction(async () => {
+        assertReady(use);
+        const kek = keks.make(use);
+        await store.put({ of: 'kek', after: kek });
+        await tell('kek-added', actor, use, kek.version);
+        store.whenCommitted(() => {
+          keks.take(kek);
+          // Rows before this place may be of the version that is replaced now.
+          place = undefined;
+          changed = 0;
+        });
+        return kek.version;
+      }),
+    async step() {
       if (replaced().length === 0) return false;
-      const done = records.renew(place, batchRows, (kind, content) =>
-        kind === 'key' ? rewrapped(content, keks) : content,
-      );
-      changed += done.changed;
-      place = done.last;
-      if (place) return true;
-      const isLastPass = changed === 0;
-      changed = 0;
-      if (!isLastPass) return true;
-      removeOld();
-      return false;
+      const isDone = await store.transaction(async () => {
+        const done = await records.renew(place, batchRows, (kind, content) =>
+          kind === 'key' ? rewrapped(content, keks) : content,
+        );
+        const isClean = !done.last && changed + done.changed === 0;
+        if (isClean) await removeOld();
+        store.whenCommitted(() => {
+          place = done.last;
+          changed = done.last ? changed + done.changed : 0;
+        });
+        return isClean;
+      });
+      if (isDone) await store.scrub();
+      return !isDone;
     },
     versions: () => kekUses.map((use) => ({ use, versions: keks.versions(use) })),
   };

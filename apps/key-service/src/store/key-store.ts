@@ -51,20 +51,22 @@ type Moved = Pick<StoredKey, 'state' | 'since' | 'compromised' | 'destroyAt'>;
 
 export interface KeyStore {
   /** Adds as the next version of its identity and use. */
-  add(key: NewKey): StoredKey;
-  get(keyId: KeyId): StoredKey | undefined;
+  add(key: NewKey): Promise<StoredKey>;
+  get(keyId: KeyId): Promise<StoredKey | undefined>;
   /** Versions of an identity's use, newest first. */
-  versions(tenant: TenantId, identity: string, use: KeyUse): StoredKey[];
+  versions(tenant: TenantId, identity: string, use: KeyUse): Promise<StoredKey[]>;
   /** The one in use: the newest that is active. */
-  current(tenant: TenantId, identity: string, use: KeyUse): StoredKey | undefined;
-  ofTenant(tenant: TenantId): StoredKey[];
+  current(tenant: TenantId, identity: string, use: KeyUse): Promise<StoredKey | undefined>;
+  ofTenant(tenant: TenantId): Promise<StoredKey[]>;
   /** Compare-and-swap: undefined when the key's state is not that of `found` any more. A destroyed key loses its secret with it. */
-  move(found: StoredKey, to: Moved): StoredKey | undefined;
+  move(found: StoredKey, to: Moved): Promise<StoredKey | undefined>;
   /**
-   * Runs `use` on PKCS#8 DER (or the HMAC key's bytes), which is overwritten afterwards. Error: `key-denied` for an unknown id and
-   * for a key that its state does not let open anything; `key-in-place` for one in a token.
+   * Runs `use` on PKCS#8 DER (or the HMAC key's bytes), which is overwritten when it returns. `key`: as it was read just before.
+   * Errors: `key-denied` for a key that its state does not let open anything; `key-in-place` for one in a token.
    */
-  withSecret<T>(key: KeyId | StoredKey, use: (secret: Buffer) => T): T;
+  withSecret<T>(key: StoredKey, use: (secret: Buffer) => T): T;
+  /** As `withSecret`, for a key that waits for its certificate: it signs the request for it, and nothing else. */
+  withWaiting<T>(key: StoredKey, use: (secret: Buffer) => T): T;
   /** The secret beside a key in a token; the caller overwrites it. Error: `key-denied` by its state. */
   secretBeside(key: StoredKey): Buffer;
 }
@@ -85,14 +87,9 @@ interface KeyContent {
 }
 
 export function openKeyStore(records: Records, keks: Keks, now: () => Date): KeyStore {
-  function read(keyId: KeyId): StoredKey | undefined {
-    const content = records.get(placeOf(parseKeyId(keyId), keyId));
-    return content && parse(content);
-  }
-
-  function versions(tenant: TenantId, identity: string, use: KeyUse): StoredKey[] {
-    return records
-      .ofOwner('key', tenant, identity)
+  async function versions(tenant: TenantId, identity: string, use: KeyUse): Promise<StoredKey[]> {
+    const rows = await records.ofOwner('key', tenant, identity);
+    return rows
       .map(parse)
       .filter(({ name }) => name.use === use)
       .sort((a, b) => b.name.version - a.name.version);
@@ -100,26 +97,31 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
 
   return {
     versions,
-    current: (tenant, identity, use) => versions(tenant, identity, use).find(({ state }) => state === 'active'),
-    ofTenant: (tenant) => records.ofTenant('key', tenant).map(parse),
-    get: read,
-    add({ tenant, identity, use, state = 'active', ...material }) {
-      const version = (versions(tenant, identity, use)[0]?.name.version ?? 0) + 1;
-      const name: KeyName = { tenant, identity, use, version };
-      const keyId = formatKeyId(name);
-      const { spki, algorithm, secret, ...token } = partsOf(material);
-      const wrapped = using(secret, () => wrapKey(secret, factsOf({ keyId, name, algorithm, spki, ...token }), keks));
-      const at = now();
-      const life = { createdAt: at, state, since: at, compromised: false };
-      const key: StoredKey = { keyId, name, algorithm, spki, ...life, ...token, wrapped };
-      records.insert(placeOf(name, keyId), format(key));
-      return key;
+    current: async (tenant, identity, use) =>
+      (await versions(tenant, identity, use)).find(({ state }) => state === 'active'),
+    ofTenant: async (tenant) => (await records.ofTenant('key', tenant)).map(parse),
+    async get(keyId) {
+      const content = await records.get(placeOf(parseKeyId(keyId), keyId));
+      return content && parse(content);
     },
-    move(found, to) {
+    add: ({ tenant, identity, use, state = 'active', ...material }) =>
+      records.transaction(async () => {
+        const [newest] = await versions(tenant, identity, use);
+        const name: KeyName = { tenant, identity, use, version: (newest?.name.version ?? 0) + 1 };
+        const keyId = formatKeyId(name);
+        const { spki, algorithm, secret, ...token } = partsOf(material);
+        const wrapped = using(secret, () => wrapKey(secret, factsOf({ keyId, name, algorithm, spki, ...token }), keks));
+        const at = now();
+        const life = { createdAt: at, state, since: at, compromised: false };
+        const key: StoredKey = { keyId, name, algorithm, spki, ...life, ...token, wrapped };
+        await records.insert(placeOf(name, keyId), format(key));
+        return key;
+      }),
+    async move(found, to) {
       const { destroyAt: _, ...kept } = found;
       const wrapped = to.state.startsWith('destroyed') ? Buffer.alloc(0) : found.wrapped;
       let next: StoredKey | undefined;
-      const isDone = records.change(placeOf(found.name, found.keyId), (content) => {
+      const isDone = await records.change(placeOf(found.name, found.keyId), (content) => {
         const stands = parse(content);
         if (stands.state !== found.state || stands.since.getTime() !== found.since.getTime()) return content;
         // What is wrapped anew meanwhile stays so.
@@ -128,11 +130,15 @@ export function openKeyStore(records: Records, keks: Keks, now: () => Date): Key
       });
       return isDone ? next : undefined;
     },
-    withSecret(key, use) {
-      const found = typeof key === 'string' ? read(key) : key;
-      if (!found || !keyStates[found.state].opens) throw fail('key-denied');
+    withSecret(found, use) {
+      if (!keyStates[found.state].opens) throw fail('key-denied');
       if (found.token) throw fail('key-in-place');
       return unwrapKey(found.wrapped, factsOf(found), keks, use);
+    },
+    withWaiting(key, use) {
+      if (key.state !== 'pre-active') throw fail('key-denied');
+      if (key.token) throw fail('key-in-place');
+      return unwrapKey(key.wrapped, factsOf(key), keks, use);
     },
     secretBeside(key) {
       if (!key.token || !keyStates[key.state].opens) throw fail('key-denied');

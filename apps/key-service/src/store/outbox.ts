@@ -8,7 +8,7 @@ import type { RecordName, Records } from './records.ts';
 
 export interface Outbox {
   /** To be called in the transaction of the change. */
-  put(entry: Omit<AuditEntry, 'kind' | 'request'>): void;
+  put(entry: Omit<AuditEntry, 'kind' | 'request'>): Promise<void>;
   /** Resolves when everything that waits is in the log. Error: what `append` throws; the rest then waits on. */
   flush(append: (entry: AuditEntry) => Promise<void>): Promise<void>;
 }
@@ -31,10 +31,10 @@ export function openOutbox(records: Records): Outbox {
     while (!isEmpty) {
       isEmpty = true;
       try {
-        const waiting = records.ofTenant('outbox', installationTenant).map(parse).sort(byId);
+        const waiting = (await records.ofTenant('outbox', installationTenant)).map(parse).sort(byId);
         await Promise.all(waiting.map(({ entry }) => append({ ...entry, at: new Date(entry.at) })));
-        records.transaction(() => {
-          for (const { id } of waiting) records.remove(place(id));
+        await records.transaction(async () => {
+          for (const { id } of waiting) await records.remove(place(id));
         });
       } catch (error) {
         isEmpty = false;
@@ -44,11 +44,14 @@ export function openOutbox(records: Records): Outbox {
   }
 
   return {
-    put({ at, ...entry }) {
+    async put({ at, ...entry }) {
       const id = `${at.toISOString()} ${String(count++).padStart(9, '0')} ${randomUUID()}`;
       const waiting: Waiting = { id, entry: { ...entry, kind: 'event', request: randomUUID(), at: at.toISOString() } };
-      records.insert(place(id), Buffer.from(JSON.stringify(waiting)));
-      isEmpty = false;
+      await records.insert(place(id), Buffer.from(JSON.stringify(waiting)));
+      // Not before: a flush that goes on meanwhile would not find it.
+      records.whenCommitted(() => {
+        isEmpty = false;
+      });
     },
     flush(append) {
       // One after the other, so that nothing is written twice.

@@ -5,7 +5,8 @@ import { createHmac } from 'node:crypto';
 import { fail, readFrame, writeFrame } from '@sealpost/core';
 import { box, unbox } from '../vault/box.ts';
 import type { Keks } from '../vault/keks.ts';
-import type { Row, RowPlace, Rows } from './rows.ts';
+import type { Row, RowPlace } from './database.ts';
+import type { Transactions } from './transactions.ts';
 
 type RecordKind =
   | 'key'
@@ -28,27 +29,27 @@ export interface RecordName {
   readonly id: string;
 }
 
-export interface Records {
+export interface Records extends Pick<Transactions, 'transaction' | 'whenCommitted' | 'scrub'> {
   /** Throws RowTaken when the id is there already. */
-  insert(name: RecordName, content: Buffer): void;
-  replace(name: RecordName, content: Buffer): void;
-  /** Compare-and-swap: the content is what `change` makes of the one that stands there. False when there is none or it moved. */
-  change(name: RecordName, change: (content: Buffer) => Buffer): boolean;
-  remove(name: RecordName): boolean;
-  get(name: RecordName): Buffer | undefined;
+  insert(name: RecordName, content: Buffer): Promise<void>;
+  replace(name: RecordName, content: Buffer): Promise<void>;
+  /** The content becomes what `change` makes of the one that stands there. False when there is none. */
+  change(name: RecordName, change: (content: Buffer) => Buffer): Promise<boolean>;
+  remove(name: RecordName): Promise<boolean>;
+  get(name: RecordName): Promise<Buffer | undefined>;
   /** Contents of all rows of an owner. */
-  ofOwner(kind: RecordKind, tenant: string, owner: string): Buffer[];
+  ofOwner(kind: RecordKind, tenant: string, owner: string): Promise<Buffer[]>;
   /** Contents of all rows of a tenant. */
-  ofTenant(kind: RecordKind, tenant: string): Buffer[];
+  ofTenant(kind: RecordKind, tenant: string): Promise<Buffer[]>;
   /**
    * Goes through at most `limit` rows behind a place, all in one transaction, and seals those anew that an older KEK sealed or of
    * whose content `change` makes another one. Gives the last place, undefined at the end.
    */
-  renew(after: RowPlace | undefined, limit: number, change: (kind: string, content: Buffer) => Buffer): Renewed;
-  /** What was removed or replaced is overwritten on disk too when it returns. */
-  scrub(): void;
-  /** All or nothing, on disk when it returns. */
-  transaction<T>(run: () => T): T;
+  renew(
+    after: RowPlace | undefined,
+    limit: number,
+    change: (kind: string, content: Buffer) => Buffer,
+  ): Promise<Renewed>;
 }
 
 interface Renewed {
@@ -56,11 +57,20 @@ interface Renewed {
   readonly changed: number;
 }
 
+/** Somebody else was there first. */
+class RowTaken extends Error {
+  override readonly name = 'RowTaken';
+
+  constructor() {
+    super('the row is there already');
+  }
+}
+
 const recordVersion = 1;
 /** AES-256-GCM; names by HMAC-SHA256. */
 const recordSuite = 1;
 
-export function openRecords(rows: Rows, keks: Keks): Records {
+export function openRecords(rows: Transactions, keks: Keks): Records {
   const index = (...parts: readonly string[]): Buffer =>
     createHmac('sha256', keks.newest('index').key)
       .update(writeFrame(recordVersion, recordSuite, parts))
@@ -85,33 +95,51 @@ export function openRecords(rows: Rows, keks: Keks): Records {
   }
 
   return {
-    insert: (name, content) => rows.insert(rowOf(name, content)),
-    replace: (name, content) => rows.replace(rowOf(name, content)),
-    change(name, change) {
-      const row = rows.get(placeOf(name));
-      return row !== undefined && rows.swap(seal(row, change(open(row))), row.sealed);
-    },
-    remove: (name) => rows.remove(placeOf(name)),
-    get(name) {
-      const row = rows.get(placeOf(name));
+    transaction: rows.transaction,
+    whenCommitted: rows.whenCommitted,
+    scrub: rows.scrub,
+    insert: (name, content) =>
+      rows.transaction(async () => {
+        if (await rows.get(placeOf(name))) throw new RowTaken();
+        await rows.put({ of: 'row', after: rowOf(name, content) });
+      }),
+    replace: (name, content) =>
+      rows.transaction(async () => {
+        const before = await rows.get(placeOf(name));
+        await rows.put({ of: 'row', before, after: rowOf(name, content) });
+      }),
+    change: (name, change) =>
+      rows.transaction(async () => {
+        const before = await rows.get(placeOf(name));
+        if (before) await rows.put({ of: 'row', before, after: seal(before, change(open(before))) });
+        return before !== undefined;
+      }),
+    remove: (name) =>
+      rows.transaction(async () => {
+        const before = await rows.get(placeOf(name));
+        if (before) await rows.put({ of: 'row', before });
+        return before !== undefined;
+      }),
+    async get(name) {
+      const row = await rows.get(placeOf(name));
       return row && open(row);
     },
-    ofOwner: (kind, tenant, owner) => rows.ofOwner(kind, tenant, ownerOf(kind, tenant, owner)).map(open),
-    ofTenant: (kind, tenant) => rows.ofTenant(kind, tenant).map(open),
+    ofOwner: async (kind, tenant, owner) => (await rows.ofOwner(kind, tenant, ownerOf(kind, tenant, owner))).map(open),
+    ofTenant: async (kind, tenant) => (await rows.ofTenant(kind, tenant)).map(open),
     renew: (after, limit, change) =>
-      rows.transaction(() => {
-        const batch = rows.after(after, limit);
-        const changed = batch.filter((row) => {
-          const content = open(row);
-          const wanted = change(row.kind, content);
-          if (wanted === content && kekOf(row).version === keks.newest('record').version) return false;
-          return rows.swap(seal(row, wanted), row.sealed);
-        }).length;
+      rows.transaction(async () => {
+        const batch = await rows.after(after, limit);
+        let changed = 0;
+        for (const before of batch) {
+          const content = open(before);
+          const wanted = change(before.kind, content);
+          if (wanted === content && kekOf(before).version === keks.newest('record').version) continue;
+          await rows.put({ of: 'row', before, after: seal(before, wanted) });
+          changed += 1;
+        }
         const last = batch.at(-1);
         return last && batch.length === limit ? { last, changed } : { changed };
       }),
-    scrub: rows.scrub,
-    transaction: rows.transaction,
   };
 }
 

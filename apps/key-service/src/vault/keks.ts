@@ -19,7 +19,7 @@ export interface WrappedKek {
 export interface Keks {
   /** The newest version of a use, to seal with. */
   newest(use: KekUse): { readonly version: number; readonly key: Buffer };
-  /** A version of a use, to open with; `sealed-malformed` when there is none. */
+  /** A version of a use, to open with. Errors: `sealed-malformed` when there is none, `key-service-sealed` after `forget`. */
   at(use: KekUse, version: number): Buffer;
   /** Every version of a use that is there, newest first. */
   versions(use: KekUse): number[];
@@ -61,7 +61,10 @@ export function openKeks(root: Buffer, wrapped: readonly WrappedKek[], storeId: 
     of(use).set(version, unbox(held, bytes.subarray(2), bound(use, version, storeId)));
   };
   const versions = (use: KekUse): number[] => [...of(use).keys()].sort((a, b) => b - a);
+  let isForgotten = false;
   const at = (use: KekUse, version: number): Buffer => {
+    // Work that was under way when the store was sealed.
+    if (isForgotten) throw fail('key-service-sealed');
     const key = of(use).get(version);
     if (!key) throw fail('sealed-malformed');
     return key;
@@ -74,6 +77,7 @@ export function openKeks(root: Buffer, wrapped: readonly WrappedKek[], storeId: 
   const forget = (): void => {
     for (const use of kekUses) for (const version of versions(use)) drop(use, version);
     held.fill(0);
+    isForgotten = true;
   };
   try {
     for (const kek of wrapped) take(kek);
@@ -86,10 +90,16 @@ export function openKeks(root: Buffer, wrapped: readonly WrappedKek[], storeId: 
     newest: (use) => ({ version: newest(use), key: at(use, newest(use)) }),
     at,
     versions,
-    make: (use) => makeKek(held, storeId, use, newest(use) + 1),
+    make(use) {
+      if (isForgotten) throw fail('key-service-sealed');
+      return makeKek(held, storeId, use, newest(use) + 1);
+    },
     take,
     drop,
-    withRoot: (use) => use(held),
+    withRoot(use) {
+      if (isForgotten) throw fail('key-service-sealed');
+      return use(held);
+    },
     forget,
   };
 }

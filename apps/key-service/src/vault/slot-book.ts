@@ -1,9 +1,8 @@
 // The slots of an open store: added, removed, replaced. Each change is one transaction, and never takes the last way in.
 
-import type { DatabaseSync } from 'node:sqlite';
 import { KeyFault, type NewSlot, type SlotFacts } from '@sealpost/service';
 import type { Hsm } from '../hsm/hsm.ts';
-import { addSlot, readSlots, removeSlot } from '../store/outer.ts';
+import type { Transactions } from '../store/transactions.ts';
 import type { Keks } from './keks.ts';
 import { type Slot, sealSlot } from './slots.ts';
 import { makeTokenSlot } from './token-slot.ts';
@@ -12,26 +11,26 @@ import { makeTokenSlot } from './token-slot.ts';
 export const maxSlots = 8;
 
 export interface SlotBook {
-  list(): Slot[];
+  list(): Promise<readonly Slot[]>;
   /** Faults: `slot-exists`, `slots-full`, and the token's. */
   add(slot: NewSlot): Promise<void>;
   /** Faults: `not-found`, `slot-last`. */
-  remove(label: string): void;
+  remove(label: string): Promise<void>;
   /** Puts a slot in the place of the one with its label. Faults: `not-found`, and the token's. */
   replace(slot: NewSlot): Promise<void>;
 }
 
 export interface SlotBookParts {
-  readonly database: DatabaseSync;
+  readonly store: Transactions;
   readonly storeId: string;
   readonly keks: Pick<Keks, 'withRoot'>;
   readonly hsm: Hsm | undefined;
   now(): Date;
 }
 
-export function openSlotBook({ database, storeId, keks, hsm, now }: SlotBookParts): SlotBook {
-  const list = (): Slot[] => readSlots(database);
-  const has = (label: string): boolean => list().some((each) => each.label === label);
+export function openSlotBook({ store, storeId, keks, hsm, now }: SlotBookParts): SlotBook {
+  const list = async () => (await store.outside()).slots;
+  const find = async (label: string) => (await list()).find((each) => each.label === label);
 
   async function sealed(slot: NewSlot): Promise<Slot> {
     const facts = await slotFacts(slot, hsm);
@@ -41,28 +40,27 @@ export function openSlotBook({ database, storeId, keks, hsm, now }: SlotBookPart
   return {
     list,
     async add(slot) {
-      const made = await sealed(slot);
-      if (has(slot.label)) throw new KeyFault('slot-exists');
-      if (list().length >= maxSlots) throw new KeyFault('slots-full');
-      addSlot(database, made);
+      const after = await sealed(slot);
+      await store.transaction(async () => {
+        if (await find(slot.label)) throw new KeyFault('slot-exists');
+        if ((await list()).length >= maxSlots) throw new KeyFault('slots-full');
+        await store.put({ of: 'slot', after });
+      });
     },
-    remove(label) {
-      if (!has(label)) throw new KeyFault('not-found');
-      if (list().length === 1) throw new KeyFault('slot-last');
-      removeSlot(database, label);
-    },
+    remove: (label) =>
+      store.transaction(async () => {
+        const before = await find(label);
+        if (!before) throw new KeyFault('not-found');
+        if ((await list()).length === 1) throw new KeyFault('slot-last');
+        await store.put({ of: 'slot', before });
+      }),
     async replace(slot) {
-      const made = await sealed(slot);
-      if (!has(slot.label)) throw new KeyFault('not-found');
-      database.exec('BEGIN IMMEDIATE');
-      try {
-        removeSlot(database, slot.label);
-        addSlot(database, made);
-        database.exec('COMMIT');
-      } catch (error) {
-        database.exec('ROLLBACK');
-        throw error;
-      }
+      const after = await sealed(slot);
+      await store.transaction(async () => {
+        const before = await find(slot.label);
+        if (!before) throw new KeyFault('not-found');
+        await store.put({ of: 'slot', before, after });
+      });
     },
   };
 }

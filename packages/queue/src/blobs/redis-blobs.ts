@@ -9,8 +9,15 @@ import { checkedBlobId, type SpoolBlobs } from './spool-blobs.ts';
 
 const prefix = 'sealpost:blob:';
 const scanBatch = 1_000;
+/** Each command costs the client more than the server. */
+const removal = "local length = redis.call('STRLEN', KEYS[1]) redis.call('UNLINK', KEYS[1]) return length";
 
-export function redisBlobs(redis: RedisLink): SpoolBlobs {
+export interface RedisBlobs extends SpoolBlobs {
+  /** Removes, and says how many bytes there were. */
+  take(id: string): Promise<number>;
+}
+
+export function redisBlobs(redis: RedisLink): RedisBlobs {
   const { client } = redis;
   const keyOf = (id: string): string => `${prefix}${checkedBlobId(id)}`;
 
@@ -41,6 +48,7 @@ export function redisBlobs(redis: RedisLink): SpoolBlobs {
       mapped(async () => {
         await client.unlink(keyOf(id));
       }),
+    take: (id) => mapped(async () => Number(await client.eval(removal, 1, keyOf(id)))),
     async *olderThan(time) {
       let cursor = '0';
       do {

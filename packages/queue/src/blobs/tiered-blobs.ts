@@ -3,6 +3,7 @@
 // reader on, so that no small one is ever looked for among the files.
 
 import { fail } from '@sealpost/core';
+import type { RedisBlobs } from './redis-blobs.ts';
 import type { SpoolBlobs } from './spool-blobs.ts';
 
 /** Sealed bytes are longer, and begin with a version, which is never 0. */
@@ -11,7 +12,7 @@ const elsewhere = Buffer.from('\0large');
 const isMark = (bytes: Buffer): boolean => bytes.equals(elsewhere);
 
 /** Bytes shorter than `below` go to `small`, the others to `large`; a reader need not know which. */
-export function tieredBlobs(small: SpoolBlobs, large: SpoolBlobs, below: number): SpoolBlobs {
+export function tieredBlobs(small: RedisBlobs, large: SpoolBlobs, below: number): SpoolBlobs {
   async function fromLarge(id: string): Promise<Buffer> {
     const bytes = await large.get(id);
     // Whoever removed it was done with it, or the volume is not the one that was written to.
@@ -39,8 +40,7 @@ export function tieredBlobs(small: SpoolBlobs, large: SpoolBlobs, below: number)
       return length === elsewhere.length ? large.size(id) : length;
     },
     async remove(id) {
-      const length = await small.size(id);
-      await small.remove(id);
+      const length = await small.take(id);
       // Nothing there: a file whose mark never came to be, or went first when a process died here.
       if (length === 0 || length === elsewhere.length) await large.remove(id);
     },

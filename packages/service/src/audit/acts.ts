@@ -26,6 +26,11 @@ export interface Act {
   /** State of a key after a step, and before it. */
   readonly state?: string;
   readonly was?: string;
+  /** Under dual control: what was requested, the request's id and SHA-256, and who asked for it or whom it is about. */
+  readonly act?: string;
+  readonly approval?: string;
+  readonly digest?: string;
+  readonly person?: string;
   /** `ok`, an error's code, or `unfinished`: the service ended between intent and outcome, and nothing was answered. */
   readonly result: string;
 }
@@ -120,6 +125,10 @@ const copied = [
   'count',
   'state',
   'was',
+  'act',
+  'approval',
+  'digest',
+  'person',
 ] as const;
 
 function actOf(record: Exclude<AuditRecord, { kind: 'checkpoint' }>): Act {

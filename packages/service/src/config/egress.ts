@@ -56,6 +56,11 @@ export const egress = z
     replySeconds: count(1, 3600)
       .default(600)
       .describe('How long a next hop may be silent; less than 600 makes duplicates (RFC 5321 §4.5.3.2.6)'),
+    waitingDomains: count(0, 20)
+      .default(0)
+      .describe(
+        'Domains of recipients that metrics show with the age of their oldest waiting mail, the oldest first, the rest together as `other`; 0: none. Whoever reads the metrics then sees where mail goes',
+      ),
     delayNoticeHours: count(0, 240)
       .default(4)
       .describe('Tell the sender once after this time that the mail is still waiting; 0: never'),

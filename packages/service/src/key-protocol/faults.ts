@@ -35,6 +35,7 @@ export const keyFaults = {
   'request-too-large': [413, 'The request is larger than this operation takes'],
   'address-not-ours': [422, 'The address belongs to no domain of the tenant'],
   'tenant-needed': [422, 'There are several tenants; name the one that is meant'],
+  'key-cannot-sign': [422, 'A key of this kind cannot sign the request for its own certificate'],
   'import-unreadable': [422, 'The file is not a PKCS#12 or PEM file with usable certificates'],
   'import-password-wrong': [422, 'The password does not open the file'],
   'import-mismatch': [422, 'The private key, the certificate and the address do not belong together'],
@@ -52,6 +53,10 @@ export const keyFaults = {
   'hsm-key-missing': [422, 'The token has no such key, or more than one'],
   'hsm-refused': [422, 'The token does not do this with this key'],
   'too-many-attempts': [429, 'Too many attempts; wait a minute'],
+  'hsm-pin-wrong': [
+    503,
+    'The token refused the PIN, which is not tried again before a restart: tokens lock themselves',
+  ],
   'hsm-unavailable': [503, 'The token does not answer; try again later'],
   'audit-tampered': [503, 'The audit log is not the one that this store wrote; the store stays sealed'],
   'policy-missing': [503, 'The store has no policy; run `init` once'],

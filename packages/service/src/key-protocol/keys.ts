@@ -46,6 +46,11 @@ export const keyLifeOperations = {
       certificates: z.array(z.string()),
     }),
   },
+  /** Asks an authority elsewhere for the certificate of a key that waits for one: PKCS#10, signed by that key. */
+  'keys-csr': {
+    request: z.strictObject({ keyId }),
+    answer: z.object({ request: bytes(32 * 1024) }),
+  },
   /** Key-encryption keys: two versions of a use where one replaces the other. */
   'kek-list': {
     request: nothing,

@@ -86,13 +86,20 @@ export const peopleOperations = {
           .string()
           .regex(/^([0-9a-f]{2}){1,64}$/)
           .optional(),
-        /** Takes only what names this address. */
+        /** Takes only what names this address; whose key it is, where there is no certificate yet. */
         address: address.optional(),
-        /** Certificate and its issuers, PEM or DER. */
-        file: bytes(maxImport),
+        /** Certificate and its issuers, PEM or DER. Without it the key waits for one. */
+        file: bytes(maxImport).optional(),
+        /** Of a key that waits; for both without it. */
+        use: z.enum(['signing', 'decryption']).optional(),
       })
-      .refine(({ label, id }) => label !== undefined || id !== undefined),
-    answer: z.object({ imported: z.array(identity) }),
+      .refine(({ label, id }) => label !== undefined || id !== undefined)
+      .refine(({ file, address: of, use }) => (file === undefined ? of !== undefined : use === undefined)),
+    answer: z.object({
+      imported: z.array(identity),
+      /** Keys that wait for their certificate. */
+      waiting: z.array(z.string()),
+    }),
   },
   'trust-add': {
     request: z.strictObject({ tenant: tenant.optional(), file: bytes(maxImport) }),

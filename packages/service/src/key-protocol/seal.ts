@@ -8,8 +8,11 @@ const shares = z.object({ slot: z.string(), have: z.int(), need: z.int(), of: z.
 
 const status = z.object({
   sealed: z.boolean(),
-  /** Why it cannot be opened, where something is wrong; `waiting` when only the secret of a slot is missing. */
-  reason: z.enum(['waiting', 'audit-tampered', 'slot-unreadable', 'store-foreign', 'policy-missing']).optional(),
+  /** Why it cannot be opened, where something is wrong; `waiting` when only the secret of a slot is missing, `awaits-token`
+   * while the token that opens it does not answer and is tried again. */
+  reason: z
+    .enum(['waiting', 'awaits-token', 'audit-tampered', 'slot-unreadable', 'store-foreign', 'policy-missing'])
+    .optional(),
   /** The store was once opened by the development slot; it stays marked. */
   development: z.boolean(),
   slots: z.array(z.object({ label: z.string(), kind: z.string(), createdAt: time.optional() })),

@@ -1,9 +1,11 @@
 // Every span name and span attribute there is. Attributes hold ids, names from the configuration, codes and numbers: never
 // content, a subject or an address. Add a row here before using it.
 
-import type { ErrorCode } from '@sealpost/core';
+import type { ErrorCode, StageName } from '@sealpost/core';
 
 export const spanNames = [
+  // between two stages: from the publishing of a job to its first start
+  'queue.wait',
   // ingress: one accepted message
   'ingress.accept',
   'ingress.check',
@@ -42,7 +44,6 @@ interface AttributeTypes {
   readonly tenant: string;
   readonly message: string;
   readonly delivery: string;
-  readonly group: string;
   readonly direction: 'outbound' | 'inbound';
   readonly source: string;
   readonly route: string;
@@ -53,8 +54,14 @@ interface AttributeTypes {
   readonly attempt: number;
   readonly bytes: number;
   readonly recipients: number;
-  readonly groups: number;
-  readonly smtpStatus: string;
+  readonly bounced: number;
+  readonly errorType: ErrorCode;
+  readonly messagingSystem: 'bullmq';
+  readonly messagingOperation: 'publish' | 'process';
+  readonly messagingOperationType: 'send' | 'process';
+  readonly messagingDestination: StageName;
+  readonly messagingId: string;
+  readonly messagingCount: number;
 }
 
 /** What a span may carry; absent ones may be given as undefined. */
@@ -65,7 +72,6 @@ export const attributeNames: { readonly [Name in keyof AttributeTypes]: string }
   tenant: 'sealpost.tenant',
   message: 'sealpost.message.id',
   delivery: 'sealpost.delivery.id',
-  group: 'sealpost.group',
   direction: 'sealpost.direction',
   source: 'sealpost.source',
   route: 'sealpost.route',
@@ -76,6 +82,13 @@ export const attributeNames: { readonly [Name in keyof AttributeTypes]: string }
   attempt: 'sealpost.attempt',
   bytes: 'sealpost.bytes',
   recipients: 'sealpost.recipients',
-  groups: 'sealpost.groups',
-  smtpStatus: 'sealpost.smtp.status',
+  bounced: 'sealpost.bounced',
+  // OpenTelemetry's own names: semantic conventions 1.4x, error and messaging.
+  errorType: 'error.type',
+  messagingSystem: 'messaging.system',
+  messagingOperation: 'messaging.operation.name',
+  messagingOperationType: 'messaging.operation.type',
+  messagingDestination: 'messaging.destination.name',
+  messagingId: 'messaging.message.id',
+  messagingCount: 'messaging.batch.message_count',
 };

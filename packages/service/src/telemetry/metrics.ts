@@ -1,10 +1,11 @@
 // Every metric there is, with its labels. A label's values are a closed list, a code of the error table or a name from the
-// configuration: never something that mail brings along, which would let a stranger grow the number of series. Add a row
-// here before using it. Names follow Prometheus: base units, `_total` for counters. `docs/metrics.md` is made from it.
+// configuration: never something that mail brings along, which would let a stranger grow the number of series (the one exception is
+// asked for and bounded by the configuration, `egress.waitingDomains`). Add a row here before using it. Names follow Prometheus: base units, `_total` for counters. `docs/metrics.md` is made from it.
 
 import { type ErrorCode, type EventName, events, type ServiceRole } from '@sealpost/core';
 import { type KeyOperation, keyOperations } from '../key-protocol/operations.ts';
 import { spanNames } from './attributes.ts';
+import { tlsFailures, tlsVersions } from './tls-results.ts';
 
 interface Row {
   readonly kind: 'counter' | 'histogram' | 'gauge';
@@ -18,8 +19,8 @@ interface Row {
   readonly grows?: true;
 }
 
-/** `configured`: a tenant, source or route; `code`: of the error table. */
-type LabelValues = readonly string[] | 'configured' | 'code';
+/** `configured`: a tenant, source or route; `code`: of the error table; `domain`: at most `egress.waitingDomains`, and `other`. */
+type LabelValues = readonly string[] | 'configured' | 'code' | 'domain';
 
 const directions = ['outbound', 'inbound'] as const;
 const stages = ['crypto', 'delivery'] as const;
@@ -67,6 +68,12 @@ export const metrics = {
     by: ['ingress'],
     labels: { direction: directions },
   },
+  sealpost_tls_handshakes_total: {
+    kind: 'counter',
+    help: 'TLS handshakes with clients, by version or by why they failed: a certificate that one side does not believe, no common version or cipher, a connection that ended',
+    by: ['ingress', 'key-service'],
+    labels: { door: [...directions, 'key-service'], result: [...tlsVersions, ...tlsFailures] },
+  },
   sealpost_ingress_bytes_in_flight: {
     kind: 'gauge',
     help: 'Bytes of mail that the ingress holds and has not answered for yet',
@@ -101,6 +108,12 @@ export const metrics = {
     by: ['egress'],
     labels: { route: 'configured', code: 'code' },
   },
+  sealpost_bounces_total: {
+    kind: 'counter',
+    help: 'What was sent back, by error code: groups of recipients by the crypto worker, single recipients by the egress',
+    by: stageRoles,
+    labels: { stage: stages, code: 'code' },
+  },
   sealpost_possible_duplicates_total: {
     kind: 'counter',
     help: 'Deliveries repeated although the next hop may have taken the message already',
@@ -112,6 +125,36 @@ export const metrics = {
     help: 'Connections open to the next hop of a route',
     by: ['egress'],
     labels: { route: 'configured' },
+  },
+  sealpost_route_sessions_total: {
+    kind: 'counter',
+    help: 'Sessions with a next hop that were opened or given up, by TLS version (`plain`: without) or by why there was none: STARTTLS not offered or refused, a certificate that is not believed, no common version or cipher, a connection that ended',
+    by: ['egress'],
+    labels: { route: 'configured', tls: [...tlsVersions, 'plain', 'refused', ...tlsFailures] },
+  },
+  sealpost_route_oldest_seconds: {
+    kind: 'gauge',
+    help: 'Age of the oldest mail of a route that waits for another try, as far as this process tried it last; 0 for none',
+    by: ['egress'],
+    labels: { route: 'configured' },
+  },
+  sealpost_route_waiting_recipients: {
+    kind: 'gauge',
+    help: 'Recipients of a route who wait for another try, as far as this process tried them last; 50,000 at most',
+    by: ['egress'],
+    labels: { route: 'configured' },
+  },
+  sealpost_domain_oldest_seconds: {
+    kind: 'gauge',
+    help: 'The same by domain of the recipients, where `egress.waitingDomains` asks for it: those that wait longest',
+    by: ['egress'],
+    labels: { domain: 'domain' },
+  },
+  sealpost_domain_waiting_recipients: {
+    kind: 'gauge',
+    help: 'Recipients of these domains who wait for another try',
+    by: ['egress'],
+    labels: { domain: 'domain' },
   },
   sealpost_route_bytes_in_flight: {
     kind: 'gauge',
@@ -205,6 +248,12 @@ export const metrics = {
     by: ['key-service'],
     labels: {},
   },
+  sealpost_key_store_awaits_token: {
+    kind: 'gauge',
+    help: '1 while the key store waits for the token that opens it, which is tried again, else 0',
+    by: ['key-service'],
+    labels: {},
+  },
   sealpost_backup_age_seconds: {
     kind: 'gauge',
     help: 'Time since the newest backup of the key store, where backups are configured; since 1970 when there is none',
@@ -266,6 +315,27 @@ export const metrics = {
     by: ['ingress'],
     labels: {},
   },
+  sealpost_redis_commands_total: {
+    kind: 'gauge',
+    grows: true,
+    help: 'Commands that Redis carried out, of all its clients; by messages accepted, the commands that a message costs',
+    by: ['ingress'],
+    labels: {},
+  },
+  sealpost_redis_cpu_seconds_total: {
+    kind: 'gauge',
+    grows: true,
+    help: 'Processor time of Redis, user and system',
+    by: ['ingress'],
+    labels: {},
+  },
+  sealpost_redis_network_bytes_total: {
+    kind: 'gauge',
+    grows: true,
+    help: 'Bytes that Redis received and sent',
+    by: ['ingress'],
+    labels: { direction: ['in', 'out'] },
+  },
   sealpost_process_certificate_expiry_timestamp_seconds: {
     kind: 'gauge',
     help: 'When a certificate that the process shows to others ends, as Unix time',
@@ -309,7 +379,7 @@ export type Labels<Name extends MetricName> = {
 
 type ValueOf<Values> = Values extends 'code'
   ? ErrorCode
-  : Values extends 'configured'
+  : Values extends 'configured' | 'domain'
     ? string
     : Values extends readonly (infer Value)[]
       ? Value

@@ -3,10 +3,12 @@
 import type { TelemetryConfig } from '../config/telemetry.ts';
 import { startMetrics } from './meter.ts';
 import type { RunningTelemetry, Speaker } from './telemetry.ts';
+import { traceIds } from './trace-ids.ts';
 import { startTraces } from './tracer.ts';
 
 export function startTelemetry(config: TelemetryConfig, speaker: Speaker): RunningTelemetry {
-  const traces = startTraces(config, speaker);
+  const { otlpUrl } = config;
+  const traces = otlpUrl === undefined ? traceIds() : startTraces({ ...config, otlpUrl }, speaker);
   const meter = startMetrics(speaker);
   return {
     span: traces.span,

@@ -11,6 +11,8 @@ export interface SpanOptions {
   readonly parent?: TraceContext | 'none' | undefined;
   /** Earlier tries and other spans that led here. */
   readonly links?: readonly TraceContext[] | undefined;
+  /** The span began so long ago; now unless said. */
+  readonly beganMsAgo?: number | undefined;
   /** How the span meets another process; `internal` unless said. */
   readonly kind?: 'internal' | 'server' | 'client' | 'producer' | 'consumer' | undefined;
 }

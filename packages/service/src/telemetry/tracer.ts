@@ -1,5 +1,5 @@
-// Spans on the OpenTelemetry SDK. Contexts travel as W3C Trace Context (https://www.w3.org/TR/trace-context/). Without a
-// collector configured, spans still get ids, so log lines of one message can be found by trace.
+// Spans on the OpenTelemetry SDK. Contexts travel as W3C Trace Context (https://www.w3.org/TR/trace-context/); without a
+// collector configured there is trace-ids.ts instead.
 
 import {
   defaultTextMapGetter,
@@ -45,7 +45,10 @@ export interface Traces extends Pick<Telemetry, 'span' | 'current'> {
   close(): Promise<void>;
 }
 
-export function startTraces(config: TelemetryConfig, { role, instance }: Speaker): Traces {
+export function startTraces(
+  config: TelemetryConfig & { readonly otlpUrl: string },
+  { role, instance }: Speaker,
+): Traces {
   const propagator = new W3CTraceContextPropagator();
   const contexts = new AsyncLocalStorageContextManager().enable();
   const provider = new TracerProvider({
@@ -54,11 +57,8 @@ export function startTraces(config: TelemetryConfig, { role, instance }: Speaker
       'service.name': `sealpost-${role}`,
       'service.instance.id': instance,
     }),
-    // Recording what nobody collects costs several percent of the processor; ids are given all the same.
-    sampler: new ParentBasedSampler({
-      root: new TraceIdRatioBasedSampler(config.otlpUrl === undefined ? 0 : config.sampleRatio),
-    }),
-    spanProcessors: config.otlpUrl === undefined ? [] : [sender(config.otlpUrl)],
+    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(config.sampleRatio) }),
+    spanProcessors: [sender(config.otlpUrl)],
   });
   const tracer = provider.getTracer('sealpost');
 
@@ -83,6 +83,7 @@ export function startTraces(config: TelemetryConfig, { role, instance }: Speaker
           kind: kinds[options.kind ?? 'internal'],
           attributes: exported(attributes),
           links: (options.links ?? []).flatMap(linkOf),
+          ...(options.beganMsAgo === undefined ? {} : { startTime: Date.now() - options.beganMsAgo }),
         },
         parent,
       );
@@ -95,7 +96,7 @@ export function startTraces(config: TelemetryConfig, { role, instance }: Speaker
       } catch (error) {
         // Only the code: an upstream's message can hold addresses or content.
         const code = codeOf(error);
-        span.setAttributes(exported({ code }));
+        span.setAttributes(exported({ code, errorType: code }));
         span.setStatus({ code: SpanStatusCode.ERROR, message: code });
         throw error;
       } finally {

@@ -9,6 +9,7 @@ export {
   type KeyUsage,
   MAX_CERTIFICATE_BYTES,
 } from './certificate.ts';
+export { type PreparedRequest, prepareRequest } from './certification-request.ts';
 export { type Crl, parseCrls } from './crl.ts';
 export { decodeArmour, parseCertificate, parseCertificates } from './encoded.ts';
 export type { GeneralName } from './general-name.ts';

@@ -76,7 +76,7 @@ export function issueCertificate(request: IssueRequest): Certificate {
   const issuerKey = issuer.certificate === 'self' ? publicKey : issuer.certificate.publicKey;
   if (!createPublicKey(issuer.privateKey).equals(issuerKey)) throw new SmimeError('key-mismatch');
   const spki = publicKey.export({ format: 'der', type: 'spki' });
-  const subjectDer = name(subject);
+  const subjectDer = subjectName(subject);
   const signature = signerFor(issuer.privateKey);
   const tbs = sequence(
     explicit(0, integer(2)),
@@ -104,7 +104,8 @@ function serialOf(given: Uint8Array | undefined): Uint8Array {
   return serial;
 }
 
-function name(subject: IssueRequest['subject']): Buffer {
+/** DER of the name. */
+export function subjectName(subject: IssueRequest['subject']): Buffer {
   if ('of' in subject) return subject.of.subjectDer;
   const { commonName, organization } = subject;
   if (commonName === '') throw new RangeError('commonName');
@@ -113,7 +114,8 @@ function name(subject: IssueRequest['subject']): Buffer {
   return organization === undefined ? sequence(common) : sequence(attribute('2.5.4.10', organization), common);
 }
 
-function signerFor(key: KeyObject): { identifier: Buffer; digest: string | null } {
+/** How a key signs what is made here, by its public or private half. */
+export function signerFor(key: KeyObject): { identifier: Buffer; digest: string | null } {
   switch (key.asymmetricKeyType) {
     case 'rsa':
       return { identifier: algorithmIdentifier('1.2.840.113549.1.1.11', NULL), digest: 'sha256' };
@@ -144,14 +146,21 @@ function extensions(request: IssueRequest, spki: Buffer): Buffer[] {
     const length = request.pathLength === undefined ? [] : [integer(request.pathLength)];
     list.push(extension(EXTENSION.basicConstraints, sequence(boolean(true), ...length), true));
   }
-  const usages = keyUsages(profile, request.publicKey.asymmetricKeyType ?? '');
+  return [...list, ...askedExtensions(request)];
+}
+
+/** What a certificate says of its holder and of what its key may do. */
+export function askedExtensions(request: Omit<IssueRequest, 'issuer' | 'notBefore' | 'notAfter'>): Buffer[] {
+  const { profile, publicKey } = request;
+  const usages = keyUsages(profile, publicKey.asymmetricKeyType ?? '');
   const bits = usages.map((usage) => KEY_USAGES.indexOf(usage));
-  list.push(extension(EXTENSION.keyUsage, namedBits(bits), true));
   const purpose = typeof profile === 'string' ? PURPOSES[profile] : profile.purpose;
-  if (purpose !== undefined) list.push(extension(EXTENSION.extendedKeyUsage, sequence(oid(purpose))));
   const names = alternativeNames(request);
-  if (names.length > 0) list.push(extension(EXTENSION.subjectAltName, sequence(...names)));
-  return list;
+  return [
+    extension(EXTENSION.keyUsage, namedBits(bits), true),
+    ...(purpose === undefined ? [] : [extension(EXTENSION.extendedKeyUsage, sequence(oid(purpose)))]),
+    ...(names.length > 0 ? [extension(EXTENSION.subjectAltName, sequence(...names))] : []),
+  ];
 }
 
 function extension(type: string, value: Buffer, critical = false): Buffer {
@@ -181,7 +190,12 @@ function keyUsages(profile: CertificateProfile, keyType: string): KeyUsage[] {
   return usages;
 }
 
-function alternativeNames({ addresses, uris, dnsNames, ipAddresses }: IssueRequest): Buffer[] {
+function alternativeNames({
+  addresses,
+  uris,
+  dnsNames,
+  ipAddresses,
+}: Pick<IssueRequest, 'addresses' | 'uris' | 'dnsNames' | 'ipAddresses'>): Buffer[] {
   return [
     ...(addresses ?? []).map(mailbox),
     ...(dnsNames ?? []).map((dns) => implicit(2, ascii(asciiDomain(dns)))),
