@@ -71,7 +71,10 @@ export function addSlotCommands(keyService: Command): void {
       const params = { label, leavesOne: options.leavesOne ?? false };
       const { reason } = options;
       const done = await withKeyAdmin(options, (admin) => requestAct(admin, { act: 'slot-remove', params, reason }));
-      showAct(done, options.json ?? false, () => process.stdout.write(`The slot ${label} opens nothing any more.\n`));
+      showAct(done, options.json ?? false, (result) => {
+        process.stdout.write(`The slot ${label} opens nothing any more.\n`);
+        tellRoot(result);
+      });
     });
 }
 
@@ -99,9 +102,17 @@ async function change(act: 'slot-add' | 'slot-rotate', wish: SlotWish, options: 
   const params = { slot: newSlotForm.encode(slot) };
   const done = await withKeyAdmin(options, (admin) => requestAct(admin, { act, params, reason }));
   const print = slot.kind === 'pkcs11' ? '' : ` (key ${fingerprint(slot.publicKey)})`;
-  showAct(done, options.json ?? false, () => process.stdout.write(`The slot ${slot.label}${print} opens the store.\n`));
+  showAct(done, options.json ?? false, (result) => {
+    process.stdout.write(`The slot ${slot.label}${print} opens the store.\n`);
+    tellRoot(result);
+  });
   if (options.json) return;
   for (const file of shareFiles) process.stdout.write(`made ${file}: give it to its custodian and keep no copy\n`);
+}
+
+function tellRoot(result: unknown): void {
+  if ((result as { root?: unknown }).root !== 'kept') return;
+  process.stdout.write('The root stays, because a slot of an earlier version does: rotate that one too.\n');
 }
 
 /** As the service reads it, without the line end that editors add. */

@@ -28,7 +28,7 @@ import { makePrivateKey } from './store/make-key.ts';
 import { type Outbox, openOutbox } from './store/outbox.ts';
 import { markDevelopment, type OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
-import { openTransactions } from './store/transactions.ts';
+import { openTransactions, type Transactions } from './store/transactions.ts';
 import { type Keks, openKeks } from './vault/keks.ts';
 import { openSlotBook, type SlotBook } from './vault/slot-book.ts';
 
@@ -85,6 +85,8 @@ export interface OpenStore extends StoreParts {
   releaseSigner(): Promise<TicketSigner>;
   /** How an address stands in the audit log: the same address gives the same text, which nobody can turn back. */
   auditAddress(address: string): string;
+  /** As it stands there now, and as it did under each version before, newest first. */
+  auditAddresses(address: string): string[];
   /** A key id for the audit log, its identity hashed. */
   auditKey(keyId: string): string;
   markDevelopment(): Promise<void>;
@@ -118,6 +120,7 @@ async function assemble(
 ): Promise<OpenStore> {
   const { limits, now } = parts;
   const transactions = openTransactions(database);
+  await addMissingKeks(transactions, keks);
   const records = openRecords(transactions, keks);
   const outbox = openOutbox(records);
   const keys = openKeyStore(records, keks, now);
@@ -126,8 +129,9 @@ async function assemble(
   const policies = await openPolicy(records);
   const policy = policies.now;
   const authorities = [serviceAuthority.certificate.der];
-  const auditAddress = (address: string): string =>
-    createHmac('sha256', keks.newest('audit').key).update(normalAddress(address)).digest('hex').slice(0, 32);
+  const addressUnder = (address: string, version: number): string =>
+    createHmac('sha256', keks.at('audit', version)).update(normalAddress(address)).digest('hex').slice(0, 32);
+  const auditAddress = (address: string): string => addressUnder(address, keks.newest('audit').version);
   // The policy tightens what the configuration allows.
   const cap = (): number => Math.min(limits.leasesPerClient, policy().leasesPerClient);
   const leases = openLeases(cap, await openRevocations(records, limits), records);
@@ -158,6 +162,7 @@ async function assemble(
       return { role: 'key-service', certificate: der, privateKey };
     },
     auditAddress,
+    auditAddresses: (address) => keks.versions('audit').map((version) => addressUnder(address, version)),
     auditKey(keyId) {
       const name = parseKeyId(keyId);
       // Parts of the gateway itself have no address to hide.
@@ -171,4 +176,15 @@ async function assemble(
       keks.forget();
     },
   };
+}
+
+/** Those of uses that came after the store was made. */
+async function addMissingKeks(transactions: Transactions, keks: Keks): Promise<void> {
+  await transactions.transaction(async () => {
+    for (const use of keks.missing()) {
+      const kek = keks.make(use);
+      await transactions.put({ of: 'kek', after: kek });
+      transactions.whenCommitted(() => keks.take(kek));
+    }
+  });
 }

@@ -82,6 +82,8 @@ after(async () => {
 
 test('a backup names no address and no key in clear, and only shares enough of its quorum open it', async () => {
   const bytes = readFileSync(file);
+  const log = readFileSync(service.config.keyServer.audit.file, 'utf8');
+  assert.match(log, /"key-make".*"installation\/backup-canary\/backup\/1"/);
   assert.equal(bytes.includes('alice'), false);
   assert.equal(bytes.includes('SQLite format'), false);
   assert.equal(statSync(file).mode & 0o777, 0o600);

@@ -44,6 +44,8 @@ for (const name of readdirSync(recorded)) {
         const half = await withSecretOf(store, keyId, (secret) => publicHalf(privateKeyOf(secret)).toString('base64'));
         assert.equal(half, spki);
       }
+      // Its key came with the first opening; what a backup makes lies under it.
+      assert.deepEqual(store.kekRotation.versions().find(({ use }) => use === 'backup')?.versions, [1]);
       const certificates = await store.certificates.ofAddress(tenantId('alpha'), 'alice@alpha.test');
       assert.deepEqual(certificates.map(({ fingerprint }) => fingerprint).sort(), holds.certificates.toSorted());
       store.forget();

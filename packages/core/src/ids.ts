@@ -20,13 +20,13 @@ export type Direction = 'outbound' | 'inbound';
 export type StageName = 'crypto' | 'delivery';
 /** The processes that hold a service certificate. */
 export type ServiceRole = 'ingress' | 'crypto-worker' | 'egress' | 'key-service';
-/** What a key version may be used for. `mac` keys authenticate our own markers (RFC 2104). */
-export type KeyUse = 'signing' | 'decryption' | 'spool' | 'mac' | 'ca';
+/** What a key version may be used for. `mac` keys authenticate our own markers (RFC 2104), `backup` keys prove that a backup opens. */
+export type KeyUse = 'signing' | 'decryption' | 'spool' | 'mac' | 'ca' | 'backup';
 
 const tenantPattern = /^[a-z][a-z0-9-]{0,62}$/;
 const messagePattern = /^m[0-9a-f]{11}[0-9a-f]{20}$/;
 const deliveryPattern = /^m[0-9a-f]{31}-[0-9a-z]{1,40}$/;
-const keyUses: readonly string[] = ['signing', 'decryption', 'spool', 'mac', 'ca'];
+const keyUses: readonly string[] = ['signing', 'decryption', 'spool', 'mac', 'ca', 'backup'];
 
 /** A tenant id: lower-case letters, digits and dashes, at most 63 characters, a letter first. */
 export function tenantId(text: string): TenantId {

@@ -94,7 +94,7 @@ Example:
     )
     .action(async (options: QueryOptions) => {
       const { key, tenant, message, operation, worker, from, to, json } = options;
-      const address = options.address === undefined ? undefined : await hashOf(options.address, options);
+      const address = options.address === undefined ? undefined : await hashesOf(options.address, options);
       const filter = { address, key, tenant, message, operation, worker, from, to };
       const { acts, log } = await findActs(logOf(options), filter);
       if (json) printJson({ log, acts });
@@ -150,9 +150,10 @@ export function warnIfTampered(log: string): void {
   process.exitCode = tamperedExit;
 }
 
-async function hashOf(address: string, options: InstallationOptions): Promise<string> {
-  const { hash } = await withKeyAdmin(options, (admin) => admin.call('audit-address', { address }));
-  return hash;
+/** Under each version of the key that the log's addresses stand under. */
+async function hashesOf(address: string, options: InstallationOptions): Promise<readonly string[]> {
+  const { hashes } = await withKeyAdmin(options, (admin) => admin.call('audit-address', { address }));
+  return hashes;
 }
 
 function readHeld(file: string): HeldHead {

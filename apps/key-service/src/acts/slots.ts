@@ -41,8 +41,9 @@ export const slotRotate: Act<z.output<typeof withSlot>> = {
     if (!(await labelsOf(store)).includes(label)) throw new KeyFault('not-found');
   },
   async run({ slot }, { store }) {
-    await store.slots.replace(newSlotForm.parse(slot));
-    return { slots: await labelsOf(store) };
+    const root = await store.slots.replace(newSlotForm.parse(slot));
+    await store.records.scrub();
+    return { slots: await labelsOf(store), root };
   },
 };
 
@@ -53,13 +54,15 @@ export const slotRemove: Act<z.output<typeof removal>> = {
     `remove the slot ${label}${leavesOne ? ', which may leave one slot: losing its secret loses every key' : ''}`,
   subject: ({ label }) => ({ slot: label }),
   check: (params, { store }) => assertRemovable(params, store),
-  run: (params, { store }) =>
-    store.records.transaction(async () => {
+  async run(params, { store }) {
+    const root = await store.records.transaction(async () => {
       // Another one may have gone since it was checked.
       await assertRemovable(params, store);
-      await store.slots.remove(params.label);
-      return { slots: await labelsOf(store) };
-    }),
+      return await store.slots.remove(params.label);
+    });
+    await store.records.scrub();
+    return { slots: await labelsOf(store), root };
+  },
 };
 
 /** Faults: `not-found`, `slot-last`, `slot-leaves-one`. */

@@ -13,8 +13,8 @@ import { makePrivateKey } from '../store/make-key.ts';
 import { type Canary, type Manifest, sealBackup, sha256Of } from './backup-file.ts';
 import { recipientKey } from './quorum.ts';
 
-/** Given out by no operation, like an authority's. */
-const canaryKey = { tenant: installationTenant, identity: 'backup-canary', use: 'ca' } as const;
+/** Given out by no operation, like an authority's. Backups of earlier versions name one of use `ca`, which lies in them. */
+const canaryKey = { tenant: installationTenant, identity: 'backup-canary', use: 'backup' } as const;
 export const canaryInfo = Buffer.from('sealpost backup canary');
 export const backupSuffix = '.sealpost-backup';
 

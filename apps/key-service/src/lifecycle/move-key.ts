@@ -25,8 +25,8 @@ export async function moveKey(
 ): Promise<StoredKey> {
   const compromised = found.compromised || step === 'compromise';
   const state = stateAfter(step, found.state, compromised);
-  // Authorities and the audit key have no successor that others would know; they do not move.
-  if (!state || found.name.use === 'ca') throw new KeyFault('key-state');
+  // Authorities, the audit key and canaries have no successor that others would know; they do not move.
+  if (!state || found.name.use === 'ca' || found.name.use === 'backup') throw new KeyFault('key-state');
   return await store.records.transaction(async () => {
     const isNeeded = ['spool', 'mac'].includes(found.name.use) && found.state === 'active' && state !== 'active';
     if (isNeeded && !(await hasOther(found, store))) throw new KeyFault('key-needed');

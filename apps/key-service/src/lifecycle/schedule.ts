@@ -16,8 +16,8 @@ export function nextRotation(
   rotation: Policy['rotation'],
   certificateEnds?: Date,
 ): Date | undefined {
-  // A marker key lives as a spool key does: both are the gateway's own. Authorities do not rotate.
-  const rule = use === 'ca' ? undefined : rotation[use === 'mac' ? 'spool' : use];
+  // A marker key lives as a spool key does: both are the gateway's own. Authorities and canaries do not rotate.
+  const rule = use === 'ca' || use === 'backup' ? undefined : rotation[use === 'mac' ? 'spool' : use];
   if (!rule) return undefined;
   const period = (rule.days ?? Number.POSITIVE_INFINITY) * (1 - (share(keyId) * rule.jitterPercent) / 100) * dayMs;
   const due = Math.min(

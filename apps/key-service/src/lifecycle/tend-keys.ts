@@ -52,7 +52,8 @@ async function endVersions(keys: readonly StoredKey[], store: OpenStore, log: Lo
     log.event('key.destroyed', factsOf(key, store));
   }
   const [current, ...before] = newestFirst(keys);
-  if (!current || current.name.use === 'ca' || current.since.getTime() + overlapMs > now.getTime()) return;
+  if (!current || ['ca', 'backup'].includes(current.name.use) || current.since.getTime() + overlapMs > now.getTime())
+    return;
   for (const key of before) {
     await moveKey(key, 'deactivate', store, self);
     log.event('key.moved', { ...factsOf(key, store), reason: 'replaced' });

@@ -5,5 +5,5 @@ import type { Operation } from './operation.ts';
 
 export const auditAddress: Operation<'audit-address'> = {
   subject: ({ address }, store) => ({ address: store.auditAddress(address) }),
-  run: ({ address }, { store }) => ({ hash: store.auditAddress(address) }),
+  run: ({ address }, { store }) => ({ hash: store.auditAddress(address), hashes: store.auditAddresses(address) }),
 };

@@ -81,7 +81,12 @@ export function policyOf(form: KeyPolicy): Policy {
       (Object.hasOwn(form.approvals.acts, act) ? form.approvals.acts[act] : undefined) ?? form.approvals.default,
     rolesOf,
     mayDo: (duty, role) => isOneOf(form.duties[duty], role),
-    useOf: (use) => (use === 'signing' || use === 'decryption' ? form.use[use] : use === 'ca' ? 'in-place' : 'lease'),
+    useOf: (use) =>
+      use === 'signing' || use === 'decryption'
+        ? form.use[use]
+        : use === 'ca' || use === 'backup'
+          ? 'in-place'
+          : 'lease',
     leaseSeconds: form.leases.seconds,
     leasesPerClient: form.leases.perClient,
     rotation: form.rotation,

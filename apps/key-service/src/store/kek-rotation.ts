@@ -13,8 +13,13 @@ import type { Transactions } from './transactions.ts';
 /** Rows in one transaction: some milliseconds, in which nobody else is served. */
 const batchRows = 64;
 
-/** `index` and `audit` make names and hide no key: rows are found and the log is read by them, so they stay. */
-const fixedUses: readonly KekUse[] = ['index', 'audit'];
+/** `index` makes the names that rows are found by and hides no key: another one would have every row looked for under two names. */
+const fixedUses: readonly KekUse[] = ['index'];
+/** Whose versions stay: addresses stand in the log by the one of their time, and are looked for by each. */
+const keptUses: readonly KekUse[] = ['audit'];
+
+/** Whose older versions go when nothing is under them any more. */
+const rotatedUses = kekUses.filter((use) => !keptUses.includes(use));
 
 export interface KekRotation {
   /** Fault: `key-state` for a use that does not rotate, and while one of its versions still replaces another. */
@@ -40,7 +45,7 @@ export function openKekRotation({ store, records, keks, outbox, now }: Parts): K
   let changed = 0;
 
   const replaced = (): { use: KekUse; version: number }[] =>
-    kekUses.flatMap((use) =>
+    rotatedUses.flatMap((use) =>
       keks
         .versions(use)
         .slice(1)
@@ -61,7 +66,8 @@ export function openKekRotation({ store, records, keks, outbox, now }: Parts): K
   }
 
   function assertReady(use: KekUse): void {
-    if (fixedUses.includes(use) || keks.versions(use).length > 1) throw new KeyFault('key-state');
+    const isUnderWay = rotatedUses.includes(use) && keks.versions(use).length > 1;
+    if (fixedUses.includes(use) || isUnderWay) throw new KeyFault('key-state');
   }
 
   return {

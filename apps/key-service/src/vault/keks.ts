@@ -6,8 +6,11 @@ import { fail, writeFrame } from '@sealpost/core';
 import { box, unbox, using } from './box.ts';
 
 /** A domain of use. `record` seals the store's rows, `index` makes the names that rows are found by, `audit` hides addresses. */
-export const kekUses = ['signing', 'decryption', 'spool', 'mac', 'ca', 'record', 'index', 'audit'] as const;
+export const kekUses = ['signing', 'decryption', 'spool', 'mac', 'ca', 'backup', 'record', 'index', 'audit'] as const;
 export type KekUse = (typeof kekUses)[number];
+
+/** Stores of earlier versions lack these; they come with the next opening. */
+const laterUses: readonly KekUse[] = ['backup'];
 
 export interface WrappedKek {
   readonly use: KekUse;
@@ -23,10 +26,16 @@ export interface Keks {
   at(use: KekUse, version: number): Buffer;
   /** Every version of a use that is there, newest first. */
   versions(use: KekUse): number[];
+  /** Uses that the store has no key of yet. */
+  missing(): readonly KekUse[];
   /** A new version, wrapped for the store; it is the newest once it is taken in. */
   make(use: KekUse): WrappedKek;
   /** Takes in what `make` made, when it is in the store. Error: `sealed-malformed`. */
   take(kek: WrappedKek): void;
+  /** Every version that is there, wrapped by another root. Error: `key-service-sealed`. */
+  wrapAllBy(root: Buffer): WrappedKek[];
+  /** From now on this is the root, when what it wraps is in the store; overwrites the one before and what it is given. */
+  adopt(root: Buffer): void;
   /** Overwrites a version that nothing names any more. */
   drop(use: KekUse, version: number): void;
   /** Runs `use` on the root, which stays this object's. */
@@ -45,9 +54,11 @@ export function makeKeks(root: Buffer, storeId: string): WrappedKek[] {
 }
 
 function makeKek(root: Buffer, storeId: string, use: KekUse, version: number): WrappedKek {
-  const wrapped = using(randomBytes(32), (key) =>
-    Buffer.concat([Buffer.from([kekVersion, kekSuite]), box(root, key, bound(use, version, storeId))]),
-  );
+  return using(randomBytes(32), (key) => wrapKek(root, key, storeId, use, version));
+}
+
+function wrapKek(root: Buffer, key: Buffer, storeId: string, use: KekUse, version: number): WrappedKek {
+  const wrapped = Buffer.concat([Buffer.from([kekVersion, kekSuite]), box(root, key, bound(use, version, storeId))]);
   return { use, version, wrapped };
 }
 
@@ -81,7 +92,7 @@ export function openKeks(root: Buffer, wrapped: readonly WrappedKek[], storeId: 
   };
   try {
     for (const kek of wrapped) take(kek);
-    if (kekUses.some((use) => newest(use) === 0)) throw fail('sealed-malformed');
+    if (kekUses.some((use) => !laterUses.includes(use) && newest(use) === 0)) throw fail('sealed-malformed');
   } catch (error) {
     forget();
     throw error;
@@ -90,11 +101,23 @@ export function openKeks(root: Buffer, wrapped: readonly WrappedKek[], storeId: 
     newest: (use) => ({ version: newest(use), key: at(use, newest(use)) }),
     at,
     versions,
+    missing: () => laterUses.filter((use) => newest(use) === 0),
     make(use) {
       if (isForgotten) throw fail('key-service-sealed');
       return makeKek(held, storeId, use, newest(use) + 1);
     },
     take,
+    wrapAllBy(root) {
+      // None of them left would be a store whose slots lead to keys that nothing opens.
+      if (isForgotten) throw fail('key-service-sealed');
+      return [...opened].flatMap(([use, keys]) =>
+        [...keys].map(([version, key]) => wrapKek(root, key, storeId, use, version)),
+      );
+    },
+    adopt(root) {
+      if (!isForgotten) root.copy(held);
+      root.fill(0);
+    },
     drop,
     withRoot(use) {
       if (isForgotten) throw fail('key-service-sealed');

@@ -39,8 +39,8 @@ export interface Act {
 export interface ActFilter {
   readonly from?: Date | undefined;
   readonly to?: Date | undefined;
-  /** Keyed hash, as the store makes it. */
-  readonly address?: string | undefined;
+  /** Keyed hashes, as the store made them: one for each version of its key. */
+  readonly address?: readonly string[] | undefined;
   readonly key?: string | undefined;
   readonly tenant?: string | undefined;
   readonly message?: string | undefined;
@@ -147,7 +147,7 @@ function matches(act: Act, { from, to, address, key, tenant, message, operation,
     (!from || at >= from) &&
     (!to || at <= to) &&
     // A key id names its identity as the same hash.
-    (address === undefined || act.address === address || act.key?.split('/')[1] === address) &&
+    (address === undefined || [act.address, act.key?.split('/')[1]].some((own) => own && address.includes(own))) &&
     (key === undefined || act.key === key) &&
     (tenant === undefined || act.tenant === tenant) &&
     (message === undefined || act.message === message) &&

@@ -5,7 +5,7 @@ import { type KeyState, keyStates } from './key-states.ts';
 import { bytes, keyId, nothing, tenant, time } from './values.ts';
 
 const state = z.enum(Object.keys(keyStates) as [KeyState, ...KeyState[]]);
-const use = z.enum(['signing', 'decryption', 'spool', 'mac', 'ca']);
+const use = z.enum(['signing', 'decryption', 'spool', 'mac', 'ca', 'backup']);
 
 const keySummary = z.object({
   keyId: z.string(),
@@ -57,7 +57,11 @@ export const keyLifeOperations = {
     answer: z.object({ keks: z.array(z.object({ use: z.string(), versions: z.array(z.number().int()) })) }),
   },
   'keys-rotate': {
-    request: z.strictObject({ tenant, identity: z.string().min(1).max(320), use: use.exclude(['ca']).optional() }),
+    request: z.strictObject({
+      tenant,
+      identity: z.string().min(1).max(320),
+      use: use.exclude(['ca', 'backup']).optional(),
+    }),
     answer: z.object({ keys: z.array(keySummary) }),
   },
   'keys-suspend': moved,

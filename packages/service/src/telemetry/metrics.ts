@@ -234,7 +234,7 @@ export const metrics = {
     kind: 'gauge',
     help: 'When the next key of a tenant and use is to be rotated, as Unix time; read hourly',
     by: ['key-service'],
-    labels: { tenant: 'configured', use: ['signing', 'decryption', 'spool', 'mac', 'ca'] },
+    labels: { tenant: 'configured', use: ['signing', 'decryption', 'spool', 'mac', 'ca', 'backup'] },
   },
   sealpost_key_leases_kept: {
     kind: 'gauge',
