@@ -7,8 +7,9 @@ import { request } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { KeyFault } from '@sealpost/service';
-import { type RunningKeyService, runKeyService } from './running-key-service.ts';
+import { KeyFault, openKeyConnection } from '@sealpost/service';
+import { addPerson, type TestPerson, withStore } from './people.ts';
+import { passphrase, type RunningKeyService, runKeyService } from './running-key-service.ts';
 
 let service: RunningKeyService;
 
@@ -176,4 +177,39 @@ test('a client certificate on the list of refused ones is refused, the others ar
   assert.equal((await other.call('ingress').call('status', {})).sealed, false);
   const refused = other.call('egress').call('status', {});
   await assert.rejects(refused, (error) => error instanceof KeyFault && error.code === 'forbidden');
+});
+
+test('somebody who was shut out opens nothing; while the store is sealed only the list of refused certificates says who that is', async () => {
+  const people: TestPerson[] = [];
+  await using other = await runKeyService({
+    slot: 'passphrase',
+    async prepare(directory, config) {
+      await withStore(config, Buffer.from(passphrase), async (store) => {
+        for (const name of ['dora', 'bob']) people.push(await addPerson(store, directory, 'custodian', name));
+        for (const name of ['dora', 'bob']) await store.people.remove(name);
+      });
+      const { fingerprint256 } = new X509Certificate(readFileSync(join(directory, 'bob.crt')));
+      const file = join(directory, 'installation.yaml');
+      const changed = JSON.parse(readFileSync(file, 'utf8'));
+      changed.keyServer.refusedClients = [fingerprint256.replaceAll(':', '').toLowerCase()];
+      writeFileSync(file, JSON.stringify(changed));
+    },
+  });
+  const [dora, bob] = people.map((person) => openKeyConnection(other.config.keyService, person));
+  assert.ok(dora && bob);
+  const isFault = (code: string) => (error: unknown) => error instanceof KeyFault && error.code === code;
+  try {
+    assert.equal((await dora.call('status', {})).sealed, true);
+    await assert.rejects(dora.call('unseal', { passphrase: 'a guess of hers' }), isFault('passphrase-wrong'));
+    for (const word of ['status', 'seal', 'unseal-reset'] as const)
+      await assert.rejects(bob.call(word, {}), isFault('forbidden'), word);
+    await assert.rejects(bob.call('unseal', { passphrase }), isFault('forbidden'));
+    await other.call('operator').call('unseal', { passphrase });
+    for (const word of ['status', 'seal'] as const) {
+      await assert.rejects(dora.call(word, {}), isFault('person-unknown'), word);
+      await assert.rejects(bob.call(word, {}), isFault('forbidden'), word);
+    }
+  } finally {
+    for (const connection of [dora, bob]) connection.close();
+  }
 });

@@ -1,7 +1,7 @@
 // `main.ts backup WORD`: what custodians do with a backup, without the running service. `sealpost backup` calls it.
 // Exit codes: 0 done, 1 refused or not passed, 64 usage, 78 configuration.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SetupError } from '@sealpost/core';
 import { ConfigError, loadConfig } from '@sealpost/service';
@@ -130,7 +130,7 @@ const words: Readonly<Record<string, Run>> = {
   },
 
   async verify(given, file = fault()) {
-    const backup = await readBackup(file, given.keys());
+    const { backup } = await readBackup(file, given.keys());
     const { createdAt, store, head, key } = backup.manifest;
     const checkpoint = given.maybe('checkpoint');
     const missing = checkpoint === undefined ? undefined : missingRecords(backup, readCheckpoint(checkpoint));
@@ -144,7 +144,7 @@ const words: Readonly<Record<string, Run>> = {
     const acceptLoss = loss === 'all' ? loss : Number(loss);
     if (acceptLoss !== 'all' && !(Number.isInteger(acceptLoss) && acceptLoss >= 0)) throw new UsageFault();
     const order = given.order();
-    const [sealed, backup] = [readFileSync(file), await readBackup(file, given.keys())];
+    const { backup, sealed } = await readBackup(file, given.keys());
     const secrets = given.secrets();
     const said = await restoreApproved({ backup, sealed, config, checkpoint, acceptLoss, secrets, order });
     return { restored: config.keyServer.directory, createdAt: backup.manifest.createdAt, said };
@@ -152,11 +152,11 @@ const words: Readonly<Record<string, Run>> = {
 
   async drill(given, file = fault()) {
     const config = loadConfig(given.need('config'));
-    const backup = await readBackup(file, given.keys());
+    const { backup, sealed } = await readBackup(file, given.keys());
     const secrets = given.secrets();
     const clock = { now: () => new Date() };
     const unseal = (keeper: Keeper) => openStored(keeper, config, secrets);
-    const done = await drill({ backup, config, clock, unseal }, readFileSync(file));
+    const done = await drill({ backup, config, clock, unseal }, sealed);
     if (!done.report.passed) throw new SetupError(`the drill did not pass: ${JSON.stringify(done.report)}`);
     return done;
   },

@@ -8,15 +8,12 @@ import { restoreAct } from '../acts/names.ts';
 import { initialise } from '../init.ts';
 import type { Keeper } from '../keeper.ts';
 import { openStored, type Secrets } from '../open-stored.ts';
-import { type Backup, sha256Of } from './backup-file.ts';
-import { assertRestorable, type Checkpoint, missingRecords, restoreStore } from './restore.ts';
+import { sha256Of } from './backup-file.ts';
+import { assertRestorable, type Checkpoint, missingRecords, type OpenedBackup, restoreStore } from './restore.ts';
 import { assertApproved, type RestoreOrder } from './restore-approvals.ts';
 import { inScratch } from './scratch.ts';
 
-export interface ApprovedRestore {
-  readonly backup: Backup;
-  /** The file that it came in. */
-  readonly sealed: Buffer;
+export interface ApprovedRestore extends OpenedBackup {
   readonly config: Installation;
   readonly checkpoint: Checkpoint;
   readonly acceptLoss: number | 'all';

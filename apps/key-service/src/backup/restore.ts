@@ -27,12 +27,19 @@ export interface Checkpoint {
   readonly key: string;
 }
 
+/** A backup with the bytes of its file, read once: what is judged by its hash is what was opened. */
+export interface OpenedBackup {
+  readonly backup: Backup;
+  readonly sealed: Buffer;
+}
+
 /** Throws SetupError for a file that is no backup, shares that do not open it, or one that was changed. */
-export async function readBackup(file: string, { recipientFile, shareFiles }: BackupKeys): Promise<Backup> {
+export async function readBackup(file: string, { recipientFile, shareFiles }: BackupKeys): Promise<OpenedBackup> {
   const shares = shareFiles.map((share) => readFileSync(share, 'utf8'));
   const privateKey = await joinShares(readFileSync(recipientFile, 'utf8'), shares);
   try {
-    return openBackup(readFileSync(file), privateKey);
+    const sealed = readFileSync(file);
+    return { backup: openBackup(sealed, privateKey), sealed };
   } catch (error) {
     throw new SetupError(`${file} is not a whole backup that this key opens`, { cause: error });
   }

@@ -22,7 +22,7 @@ export interface SlotBook {
 }
 
 /** `kept`: while a slot of the first stores stays, which only its secret could seal anew. Replace that one too. */
-export type RootChange = 'renewed' | 'kept';
+type RootChange = 'renewed' | 'kept';
 
 export interface SlotBookParts {
   readonly store: Transactions;
