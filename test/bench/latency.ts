@@ -1,6 +1,7 @@
 // How long messages take at a quarter, half and three quarters of what the gateway can do, and how near `sealpost plan` comes: for each
 // size, direction and number of crypto workers the capacity is found first with more load than it takes, then an open loop runs at each
-// share. The model gets the processor times of that run, and is told nothing else.
+// share. The model gets the processor times of that run, the cores that everything shares, the processor time of the generator, and how
+// long a message takes beyond processor time when it is alone.
 // Usage: npm run bench -- latency [--json] [--bytes N]… [--direction outbound|inbound]… [--workers N]… [--shares N]… [--seconds N]
 
 import { availableParallelism, loadavg } from 'node:os';
@@ -14,6 +15,9 @@ const connections = 40;
 const warmUpMessages = 600;
 /** More than any size can do here for so long, and less than what fills the queue. */
 const capacitySeconds = 8;
+/** Messages are alone at so few a second. */
+const idleRate = 4;
+const idleSeconds = 8;
 const floodRate = 400;
 
 const { values } = parseArgs({
@@ -62,10 +66,15 @@ async function measure(
   const flood = await run(floodRate * Math.min(1, 100_000 / bytes), capacitySeconds, 'even');
   // From the first message due to the last one out: what waited longest was due last.
   const capacity = flood.delivered.count / (flood.seconds + flood.delivered.max / 1000);
+  const alone = await run(idleRate, idleSeconds, 'even');
+  const idle = Math.max(0, alone.delivered.p50 - sum(Object.values(alone.cpuMsPerMessage))) / 1000;
   const measured: Row[] = [];
   for (const share of values.shares.map(Number)) {
+    const before = process.cpuUsage();
     const result = await run(capacity * share, Number(values.seconds), 'poisson');
-    const { p50, p99 } = predict(result, workers).total;
+    const own = process.cpuUsage(before);
+    const beside = (own.user + own.system) / 1e6 / result.sent;
+    const { p50, p99 } = predict(result, { workers, beside, idle }).total;
     measured.push({
       direction,
       bytes,
@@ -80,7 +89,13 @@ async function measure(
   return measured;
 }
 
-function predict({ rate, cpuMsPerMessage: cpu }: LoadResult, workers: number): Forecast {
+interface Surroundings {
+  readonly workers: number;
+  readonly beside: number;
+  readonly idle: number;
+}
+
+function predict({ rate, cpuMsPerMessage: cpu }: LoadResult, { workers, beside, idle }: Surroundings): Forecast {
   const seconds = (kind: string): number => (cpu[kind] ?? 0) / 1000;
   const service: ServiceTimes = {
     ingress: seconds('ingress'),
@@ -90,7 +105,7 @@ function predict({ rate, cpuMsPerMessage: cpu }: LoadResult, workers: number): F
   };
   // One size only: messages are alike.
   return forecast(
-    { rate, service, variability: 0, p99: 1 },
+    { rate, service, variability: 0, p99: 1, cores: availableParallelism(), beside, idle },
     { ingress: 1, redis: 1, 'crypto-worker': workers, egress: 1 },
   );
 }
@@ -121,6 +136,10 @@ function print(): void {
   const headings =
     'direction  bytes workers capacity   load    /s   250 p50   250 p99   out p50   out p99 model p50 model p99  err p50  err p99   bad';
   process.stdout.write(`${[headings, ...rows.map(text)].join('\n')}\n`);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function say(line: string): void {

@@ -1,8 +1,8 @@
 // Outbound mail, signed and encrypted, through the whole pipeline: messages a second and processor time for each, beside Postfix with
 // an `openssl cms` pipe filter under the same load in the same run. Both sides: RSA-2048, SHA-256, AES-256-CBC, one recipient, mail
-// on disk before it is acknowledged; taken from smtp-source over kept sessions, delivered to smtp-sink.
-// Usage: npm run bench -- pipeline [--json] [--rounds N] [--messages N] [--peer-messages N] [--bytes N] [--only sealpost] [--profile DIR]
-//        --profile leaves a .cpuprofile of every Node process there
+// on disk before it is acknowledged, TLS on the way in and out; taken from smtp-source over kept sessions, delivered to smtp-sink.
+// Usage: npm run bench -- pipeline [--json] [--rounds N] [--messages N] [--peer-messages N] [--bytes N] [--plain] [--only sealpost]
+//        [--profile DIR]; --plain leaves TLS out, --profile leaves a .cpuprofile of every Node process there
 
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { postfixMissing } from '../e2e/postfix.ts';
 import { type Mail, type Measured, measure, type Side, sample } from './load.ts';
 import { startPostfixFilter } from './postfix-side.ts';
 import { startSealpost } from './sealpost-side.ts';
+import { tlsMissing, withTls } from './tls-ends.ts';
 
 const sender = 'alice@alpha.test';
 const recipient = 'bob@partner.test';
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     messages: { type: 'string', default: '1000' },
     'peer-messages': { type: 'string', default: '300' },
     bytes: { type: 'string', multiple: true, default: ['4000', '77000'] },
+    plain: { type: 'boolean', default: false },
     only: { type: 'string' },
     profile: { type: 'string' },
   },
@@ -34,7 +36,7 @@ const { values } = parseArgs({
 const [rounds, messages, peerMessages] = [values.rounds, values.messages, values['peer-messages']].map(Number);
 const sizes = values.bytes.map(Number);
 
-const missing = postfixMissing();
+const missing = postfixMissing() || (!values.plain && tlsMissing());
 if (missing) {
   process.stderr.write(`${missing}\n`);
   process.exit(1);
@@ -58,9 +60,10 @@ const mails = sizes.map((bytes) => makeMail(partner, bytes));
 
 say('starting Sealpost');
 const profile = values.profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${values.profile}` };
-const sealpost = stack.adopt(await startSealpost(sender, bob.certificate, profile), (side) => side.stop());
+const started = await startSealpost(sender, bob.certificate, profile);
+const sealpost = stack.adopt(await reached(started), (side) => side.stop());
 await warmUp(sealpost, messages ?? 0);
-writeFileSync(partner.file('roots.pem'), sealpost.roots);
+writeFileSync(partner.file('roots.pem'), started.roots);
 await check(sealpost, 'roots.pem');
 
 const signer = partner.person(sender);
@@ -89,6 +92,11 @@ if (values.json) {
   const result = { name: 'pipeline', cores: availableParallelism(), sessions, peer: tuned, rows, ratios };
   process.stdout.write(`${JSON.stringify(result)}\n`);
 } else print();
+
+/** As the load reaches it. */
+async function reached(side: Side): Promise<Side> {
+  return values.plain ? side : await withTls(side, partner);
+}
 
 function makeMail({ file }: Partner, bytes: number): { bytes: number; mail: Mail } {
   const lines = (count: number): string =>
@@ -136,7 +144,7 @@ async function tunedPeer(signerOfPeer: Person) {
   const tried: { filters: number; perSecond: number }[] = [];
   const [small] = mails;
   for (const filters of filtersPerCore.map((each) => each * availableParallelism())) {
-    const side = await startPostfixFilter(signerOfPeer, bob, filters);
+    const side = await reached(await startPostfixFilter(signerOfPeer, bob, filters));
     try {
       if (!small) break;
       await warmUp(side, 40);
@@ -149,7 +157,7 @@ async function tunedPeer(signerOfPeer: Person) {
   }
   const [best] = tried.sort((one, other) => other.perSecond - one.perSecond);
   const filters = best?.filters ?? availableParallelism();
-  const side = await startPostfixFilter(signerOfPeer, bob, filters);
+  const side = await reached(await startPostfixFilter(signerOfPeer, bob, filters));
   await warmUp(side, 40);
   await check(side, 'ca.pem');
   return { side, filters, tried };

@@ -38,6 +38,7 @@ export async function startPostfixFilter(signer: Person, recipient: Person, filt
   copyFileSync(signer.key, inside('signer.key'));
   copyFileSync(recipient.certificate, inside('recipient.pem'));
   chownSync(inside('signer.key'), nobody, nobody);
+  copyFileSync(signer.key, inside('tls.key'));
   mkdirSync(inside('work'));
   chownSync(inside('work'), nobody, nobody);
   writeFileSync(inside('filter'), script(inside, back));
@@ -54,6 +55,13 @@ export async function startPostfixFilter(signer: Person, recipient: Person, filt
       `smime_destination_concurrency_limit = ${filters}`,
       `smime_initial_destination_concurrency = ${filters}`,
       `default_transport = smtp:[127.0.0.1]:${sinkPort}`,
+      // TLS where the other end speaks it, without the cost of a handshake for each message.
+      'smtpd_tls_security_level = may',
+      `smtpd_tls_cert_file = ${inside('signer.pem')}`,
+      `smtpd_tls_key_file = ${inside('tls.key')}`,
+      'smtp_tls_security_level = may',
+      'smtp_tls_connection_reuse = yes',
+      'smtp_connection_cache_on_demand = yes',
     ].join('\n'),
     master: [
       `127.0.0.1:${port} inet n - n - - smtpd`,

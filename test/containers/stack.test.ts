@@ -66,13 +66,13 @@ test('every process runs as user 1000, without capabilities, on a read-only root
 
 test('who need not talk cannot: workers, key service and Redis have no way to the world or each other', {
   skip,
-}, () => {
-  const reaches = (service: Service, host: string, port: number): boolean => {
-    // Names of another network are asked for in vain, and slowly.
-    const program = `setTimeout(() => process.exit(1), 2000);
+}, async () => {
+  const reaches = async (service: Service, host: string, port: number): Promise<boolean> => {
+    // Names of another network are asked for in vain, and so long that an orderly exit waits for it.
+    const program = `setTimeout(() => process.kill(process.pid, 'SIGKILL'), 2000);
       require('net').connect(${port}, '${host}').on('connect', () => process.exit(0)).on('error', () => process.exit(1))`;
     try {
-      docker('exec', stack.containers(service)[0] ?? '', 'node', '-e', program);
+      await run(['docker', 'exec', stack.containers(service)[0] ?? '', 'node', '-e', program], {});
       return true;
     } catch {
       return false;
@@ -84,11 +84,14 @@ test('who need not talk cannot: workers, key service and Redis have no way to th
     '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}',
     stack.containers('sink')[0] ?? '',
   );
-  assert.ok(reaches('egress', sink, 2500), 'egress reaches next hops');
-  assert.ok(reaches('crypto-worker', 'redis', 6379));
-  assert.ok(!reaches('crypto-worker', sink, 2500));
-  assert.ok(!reaches('key-service', sink, 2500));
-  assert.ok(!reaches('key-service', 'redis', 6379));
+  const flows = await Promise.all([
+    reaches('egress', sink, 2500),
+    reaches('crypto-worker', 'redis', 6379),
+    reaches('crypto-worker', sink, 2500),
+    reaches('key-service', sink, 2500),
+    reaches('key-service', 'redis', 6379),
+  ]);
+  assert.deepEqual(flows, [true, true, false, false, false]);
 });
 
 test('a process holds its own credentials and nobody else’s', { skip }, () => {
@@ -111,7 +114,7 @@ for (const file of require('fs').globSync('/app/node_modules/{*,@*/*}/package.js
 }`;
 
 test('an image holds its own process, no tests, no npm, and says what it is made of', { skip }, async () => {
-  for (const role of processes) {
+  const examine = async (role: (typeof processes)[number]): Promise<void> => {
     const inImage = (...words: readonly string[]): Promise<string> =>
       run(
         [
@@ -139,11 +142,12 @@ test('an image holds its own process, no tests, no npm, and says what it is made
       installed.filter((purl) => !listed.includes(purl)),
       [],
     );
-  }
+  };
+  await Promise.all(processes.map(examine));
 });
 
 test('scaled to 4 workers, with containers killed while mail flows, nothing is lost', { skip }, async (context) => {
-  await stack.compose('up', '-d', '--no-recreate', '--scale', 'crypto-worker=4');
+  await stack.walk.section('More workers, or fewer');
   await stack.untilHealthy('crypto-worker', 4);
   const victims: readonly Service[] = ['crypto-worker', 'redis', 'egress', 'ingress'];
   const perVictim = 24;
@@ -172,11 +176,57 @@ async function kill(service: Service): Promise<void> {
   docker('start', id);
 }
 
+test('doctor, from where the ingress stands, finds nothing wrong', { skip }, async () => {
+  const said = await stack.walk.section('Mail');
+  assert.match(said, /^ok +redis +redis:6379 keeps what it acknowledges$/m);
+  assert.match(said, /^ok +egress\.routes\[0\]\.nextHop +sink:2500 answers and offers STARTTLS$/m);
+  assert.match(said, /^ok +ingress\.inbound\.listen .* answers and offers STARTTLS$/m);
+  assert.doesNotMatch(said, /^failed/m);
+});
+
+test('a changed setting comes in by a rolling restart while mail flows, and nothing is lost', {
+  skip,
+}, async (context) => {
+  const isRolled = stack.walk.section('A new version, or a changed setting').then(() => true);
+  const sent: Parcel[] = [];
+  const counts = { acknowledged: 0, refused: 0, unanswered: 0 };
+  do {
+    const parcels = post.parcels(12);
+    sent.push(...parcels);
+    const { acknowledged, refused, unanswered } = await sendParcels(parcels, { sessions: 3, withinMs: 60_000 });
+    counts.acknowledged += acknowledged;
+    counts.refused += refused;
+    counts.unanswered += unanswered;
+  } while (!(await Promise.race([isRolled, sleep(1_000, false)])));
+  const duplicates = await judge(sent, 120_000);
+  context.diagnostic(JSON.stringify({ ...counts, duplicates }));
+});
+
+test('a backup passes its drill, a key is replaced, credentials are looked after', { skip }, async () => {
+  assert.match(
+    await stack.walk.section('Back up, and rehearse the restore'),
+    /"broken":0,"canary":true.*"passed":true/,
+  );
+  await stack.walk.section('New keys');
+  assert.match(JSON.stringify(await stack.cli('keys', 'list')), /alice[^"]*\/signing\/2"/);
+});
+
 test('SIGTERM reaches each process, which drains and ends with 0 within its grace period', { skip }, async () => {
   const ids = processes.flatMap((service) => stack.containers(service));
   const started = performance.now();
-  await stack.compose('stop');
+  await stack.walk.type('docker-compose stop');
   const took = performance.now() - started;
   for (const id of ids) assert.equal(docker('inspect', '-f', '{{.State.ExitCode}}', id), '0', id);
   assert.ok(took < 45_000, `${took} ms`);
+});
+
+test('the key store is lost: backup and custodians bring it back, and mail to alice opens', { skip }, async () => {
+  const { walk } = stack;
+  await walk.section('The end');
+  await walk.type('. ./.env && docker volume rm ${COMPOSE_PROJECT_NAME}_keys ${COMPOSE_PROJECT_NAME}_audit');
+  for (const command of walk.commands('Start, and open', 'docker-compose run -d')) await walk.type(command);
+  await walk.section('After the loss of the key store');
+  const parcels = post.parcels(4);
+  await sendParcels(parcels, { sessions: 1, withinMs: 60_000 });
+  await judge(parcels, 60_000);
 });

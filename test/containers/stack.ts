@@ -1,5 +1,6 @@
-// The stack of infra/compose.yaml for a test, brought up the way that docs/operations.md tells, on a copy of infra/ so that no
-// operator's secrets are touched.
+// The stack of infra/compose.yaml for a test, brought up by the very commands of docs/operations.md: settings, people, a store for
+// production, slots, second factors, a policy that two people settled. On a copy of the checkout, so that no operator's secrets are
+// touched.
 
 import {
   chmodSync,
@@ -16,7 +17,8 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, makeTlsFiles, type SinkTransaction, temporaryDirectory } from '@sealpost/testkit';
 import type { Cli } from '../fault/post.ts';
-import { composeCommand, docker, extraAuthorities, run } from './engine.ts';
+import { composeCommand, docker, extraAuthorities } from './engine.ts';
+import { startWalk, type Walk } from './walk.ts';
 
 const checkout = join(import.meta.dirname, '../..');
 /** As whom the containers run. */
@@ -29,9 +31,9 @@ export interface Stack {
   readonly inbound: { readonly host: string; readonly port: number };
   /** What the next hops took, oldest first. */
   readonly received: { readonly transactions: readonly SinkTransaction[] };
-  /** `docker-compose ARGS` on the stack. */
-  compose(...args: string[]): Promise<string>;
-  /** `docker-compose run --rm cli ARGS --json`; files that exist are handed in. */
+  /** The reader of docs/operations.md, after the sections up to the policy. */
+  readonly walk: Walk;
+  /** An operator's command in the session; what the page has a command for is given as it stands there. */
   readonly cli: Cli;
   containers(service: Service): readonly string[];
   /** Waits until as many containers of it are healthy. */
@@ -41,7 +43,7 @@ export interface Stack {
 
 export const version = 'test';
 
-/** Settings as in infra/env.example. The store is one for development, where one person may do everything. */
+/** What a reader fills in; the rest of infra/env.example stays. */
 async function settings() {
   return {
     COMPOSE_PROJECT_NAME: `sealpost-test-${process.pid}`,
@@ -49,7 +51,6 @@ async function settings() {
     SEALPOST_HOSTNAME: 'gateway.alpha.test',
     SEALPOST_TENANT: 'alpha',
     SEALPOST_DOMAIN: 'alpha.test',
-    SEALPOST_SLOT_FILE: '/var/lib/sealpost/keys/slot',
     SEALPOST_MAIL_SERVER: '10.213.77.1/32',
     SEALPOST_INTERNAL_HOST: 'sink',
     SEALPOST_INTERNAL_PORT: '2500',
@@ -60,39 +61,34 @@ async function settings() {
   };
 }
 
-/** Builds the images, makes secrets, key store and credentials, and starts everything. */
+/** Walks docs/operations.md from the fresh clone to a running gateway whose policy is in force. */
 export async function startStack(progress: (line: string) => void): Promise<Stack> {
   const directory = await temporaryDirectory();
   chmodSync(directory.path, 0o755);
   const inside = (name: string): string => join(directory.path, name);
-  for (const name of ['tls', 'received', 'in']) mkdirSync(inside(name));
-  cpSync(join(checkout, 'infra'), inside('infra'), {
-    recursive: true,
-    filter: (file) => !/\/secrets$|\/\.env$/.test(file),
-  });
+  for (const name of ['tls', 'received']) mkdirSync(inside(name));
   await makeTlsFiles(inside('tls'), { names: ['sink'] });
   for (const name of readdirSync(inside('tls'))) chmodSync(join(inside('tls'), name), 0o644);
   chownSync(inside('received'), user, user);
+  copyCheckout(inside('clone'));
+  const infra = inside('clone/infra');
 
   const chosen = await settings();
-  writeFileSync(
-    inside('infra/.env'),
-    Object.entries(chosen)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(''),
-  );
-  const env = { NPM_CA: extraAuthorities(), TEST_CHECKOUT: checkout, TEST_DIRECTORY: directory.path };
-  const form = [
-    ...(composeCommand() ?? []),
-    '--project-directory',
-    inside('infra'),
-    '--env-file',
-    inside('infra/.env'),
-  ];
-  const compose = (...args: string[]): Promise<string> =>
-    run([...form, '-f', inside('infra/compose.yaml'), '-f', join(import.meta.dirname, 'override.yaml'), ...args], env);
+  const session = `${chosen.COMPOSE_PROJECT_NAME}-session`;
+  const walk = startWalk(join(checkout, 'docs/operations.md'), {
+    cwd: infra,
+    env: {
+      NPM_CA: extraAuthorities(),
+      TEST_CHECKOUT: checkout,
+      TEST_DIRECTORY: directory.path,
+      COMPOSE_FILE: `compose.yaml:${join(import.meta.dirname, 'override.yaml')}`,
+    },
+    instead: { 'example.com': chosen.SEALPOST_DOMAIN, 'sealpost-session': session },
+  });
   const close = async (): Promise<void> => {
-    await compose('--profile', 'setup', '--profile', 'tools', 'down', '--volumes', '--timeout', '20');
+    await walk.type(`docker rm -f ${session} || true`);
+    await walk.type('docker-compose --profile setup --profile tools down --volumes --timeout 20');
+    walk.end();
     await directory.remove();
   };
   const containers = (service: Service): readonly string[] =>
@@ -106,16 +102,32 @@ export async function startStack(progress: (line: string) => void): Promise<Stac
     )
       .split('\n')
       .filter((id) => id !== '');
+  /** Brings a file along, as people do. */
+  const bring = (file: string, name = basename(file)): string => {
+    copyFileSync(file, join(infra, 'people', name));
+    chownSync(join(infra, 'people', name), user, user);
+    return `/people/${name}`;
+  };
+  const asPrinted = async (beginning: string): Promise<void> => {
+    for (const command of walk.commands('Identities and partners', beginning)) await walk.type(command);
+  };
 
   try {
-    progress('building the images');
-    const built = ['-f', join(checkout, 'infra/compose.yaml'), '--profile', 'tools', 'build'];
-    await run([...(composeCommand() ?? []), '--env-file', inside('infra/.env'), ...built], env);
-    progress('making secrets, key store and credentials');
-    await run(['sh', inside('infra/compose/make-secrets.sh')], {});
-    await compose('run', '--rm', '-T', 'init');
-    progress('starting');
-    await compose('up', '-d');
+    // `docker-compose` on the page; where there is Compose v2, as the page says.
+    await walk.type(composeCommand()?.length === 2 ? 'docker-compose() { docker compose "$@"; }' : ':');
+    progress('settings, secrets, images');
+    writeFileSync(join(infra, 'env.example'), filledIn(readFileSync(join(infra, 'env.example'), 'utf8'), chosen));
+    for (const section of [
+      'Settings, secrets, images',
+      'People, and who opens a backup',
+      'The key store',
+      'Start, and open',
+      'Second factors',
+      'The policy, by two people',
+    ]) {
+      progress(section.toLowerCase());
+      await walk.section(section);
+    }
   } catch (error) {
     await close();
     throw error;
@@ -125,16 +137,24 @@ export async function startStack(progress: (line: string) => void): Promise<Stac
     outbound: hostPort(chosen.SEALPOST_OUTBOUND_ADDRESS),
     inbound: hostPort(chosen.SEALPOST_INBOUND_ADDRESS),
     received: receivedIn(inside('received')),
-    compose,
+    walk,
     async cli(...args) {
-      const handed = args.map((word) => {
-        if (!word.startsWith('/') || !existsSync(word)) return word;
-        copyFileSync(word, join(inside('in'), basename(word)));
-        chmodSync(join(inside('in'), basename(word)), 0o644);
-        return `/in/${basename(word)}`;
-      });
-      const words = ['run', '--rm', '-T', '-v', `${inside('in')}:/in:ro`, 'cli', ...handed, '--json'];
-      const said = await compose(...words);
+      const [noun = '', verb = '', ...more] = args;
+      const file = more.at(-1) ?? '';
+      if (noun === 'identity' && verb === 'add') {
+        await asPrinted('sealpost people present');
+        return await asPrinted('sealpost identity add');
+      }
+      if (noun === 'import') {
+        bring(file === '' ? verb : file, 'partner.pem');
+        return await asPrinted('sealpost import');
+      }
+      if (noun === 'trust') {
+        bring(file, 'partner-ca.pem');
+        return await asPrinted('sealpost trust add');
+      }
+      const handed = args.map((word) => (word.startsWith('/') && existsSync(word) ? bring(word) : word));
+      const said = await walk.type(`sealpost ${handed.join(' ')} --json`);
       // Some commands have nothing to give to programs.
       return /^\s*[[{]/.test(said) ? JSON.parse(said) : said;
     },
@@ -144,13 +164,30 @@ export async function startStack(progress: (line: string) => void): Promise<Stac
       for (;;) {
         const states = containers(service).map((id) => docker('inspect', '-f', '{{.State.Health.Status}}', id));
         if (states.filter((state) => state === 'healthy').length >= count) return;
-        if (performance.now() > deadline)
-          throw new Error(`${service} is ${states}:\n${(await compose('logs', '--tail=30', service)).slice(-4_000)}`);
+        if (performance.now() > deadline) {
+          const logs = await walk.type(`docker-compose logs --tail=30 ${service}`);
+          throw new Error(`${service} is ${states}:\n${logs.slice(-4_000)}`);
+        }
         await sleep(500);
       }
     },
     close,
   };
+}
+
+/** What a clone has of what images are made of, and the stack. */
+function copyCheckout(to: string): void {
+  for (const name of ['package.json', 'package-lock.json', '.dockerignore', 'apps', 'packages', 'infra']) {
+    cpSync(join(checkout, name), join(to, name), {
+      recursive: true,
+      filter: (file) => !/\/node_modules$|\/infra\/(people|backups|compose\/secrets|\.env)$/.test(file),
+    });
+  }
+}
+
+function filledIn(example: string, chosen: Readonly<Record<string, string>>): string {
+  const kept = example.split('\n').filter((line) => !Object.hasOwn(chosen, line.split('=', 1)[0] ?? ''));
+  return [...kept, ...Object.entries(chosen).map(([name, value]) => `${name}=${value}`), ''].join('\n');
 }
 
 function hostPort(text: string) {

@@ -1,10 +1,11 @@
 // `sealpost doctor`: an installation that is well, and one with a fault in every part, each told with what to do.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import type { Installation } from '@sealpost/service';
 import {
   freePort,
@@ -74,6 +75,12 @@ test('a running installation is well; what makes it one for development is a war
   assert.match(about(findings, 'key service').join(), /^ok: open,warning: .*development/);
   assert.match(about(findings, 'egress.routes[0].nextHop').join(), /^warning: .*offers no STARTTLS/);
   assert.match(about(findings, 'ingress.outbound.listen').join(), /^ok: .*offers STARTTLS/);
+  assert.match(about(findings, 'redis user default').join(), /^ok: /);
+  assert.match(about(findings, 'redis memory').join(), /^ok: /);
+  assert.match(about(findings, 'clock').join(), /^ok: /);
+  assert.match(about(findings, 'installation').join(), /^warning: .*not in the DNS/);
+  assert.match(about(findings, 'machine').join(), /ok: core dumps hold no memory of the gateway/);
+  assert.match(about(findings, 'keyServer.backup').join(), /^warning: no backups/);
 });
 
 test('without --json it is a table, and a list of what to do', async () => {
@@ -121,6 +128,96 @@ test('every part of a broken installation is named', async () => {
   assert.match(about(findings, 'egress.routes[0].nextHop').join(), /^failed: .*does not answer/);
   assert.match(about(findings, 'egress.routes[1].nextHop').join(), /^failed: .*no STARTTLS/);
   assert.match(about(findings, 'egress.routes[2].nextHop').join(), /^failed: .*not in the DNS/);
+});
+
+test('Redis: user `default` off, no limit of memory, half full, not ours to ask', async () => {
+  await using directory = await temporaryDirectory();
+  const passwordFile = join(directory.path, 'password');
+  writeFileSync(passwordFile, 'secret', { mode: 0o600 });
+  await using redis = await startRedis();
+  const tell = (...words: readonly string[]): string =>
+    execFileSync('redis-cli', ['-p', String(redis.port), '--user', 'admin', '--pass', 'secret', ...words], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+  const settings = { host: redis.host, port: redis.port, passwordFile };
+  const asked = async (username: string): Promise<string> => {
+    const { findings } = await examine(({ redis: before }) => ({ redis: { ...before, ...settings, username } }));
+    const of = ['redis', 'redis user default', 'redis memory'];
+    return of.flatMap((what) => about(findings, what)).join('\n');
+  };
+  execFileSync('redis-cli', [
+    '-p',
+    String(redis.port),
+    'ACL',
+    'SETUSER',
+    'admin',
+    'on',
+    '>secret',
+    '~*',
+    '&*',
+    '+@all',
+  ]);
+  tell('ACL', 'SETUSER', 'sealpost', 'on', '>secret', '~*', '&*', '+@all', '-@dangerous', '+info', '+config|get');
+  assert.match(await asked('sealpost'), /^ok: .*\nwarning: .*may not ask.*\nwarning: there is no `maxmemory`/);
+
+  tell('ACL', 'SETUSER', 'default', 'off');
+  tell('CONFIG', 'SET', 'maxmemory', '1500000');
+  assert.match(await asked('admin'), /^ok: .*\nfailed: .*forgets accepted mail.*\nwarning: \d\d+ % of 1 MiB used/);
+
+  tell('ACL', 'SETUSER', 'default', 'on', '-@dangerous');
+  assert.match(await asked('admin'), /failed: .*lacks rights/);
+});
+
+test('permissions, ends of certificates, a port that another program has, a limit of files', async () => {
+  await using directory = await temporaryDirectory();
+  await using foreign = await startSmtpSink({ reply: ({ stage }) => (stage === 'ehlo' ? '250 foreign' : undefined) });
+  const open = join(directory.path, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  const ended = await makeTlsFiles(directory.path, { prefix: 'ended', days: -1 });
+  const { findings } = await examine(({ blobs, ingress, keyServer, egress }) => ({
+    blobs: { ...blobs, directory: open },
+    keyServer: { ...keyServer, backup: { directory: open, recipient: join(directory.path, 'no-quorum') } },
+    egress: { ...egress, routes: [] },
+    ingress: {
+      ...ingress,
+      inbound: { ...ingress.inbound, listen: { host: '127.0.0.1', port: foreign.port }, startTls: 'offered' },
+      tls: { certificateFile: ended.certificateFile, keyFile: ended.keyFile },
+    },
+  }));
+  assert.match(about(findings, 'blobs.directory').join(), /^warning: .*open to everybody \(mode 0777\)/);
+  assert.match(about(findings, 'keyServer.backup').join(), /^failed: .*no-quorum is not there or empty/);
+  assert.match(about(findings, 'ingress.tls').join(), /^failed: .* ended \d+ days ago/);
+  assert.match(about(findings, 'ingress.inbound.listen').join(), /^failed: .*offers no STARTTLS/);
+  assert.match(about(findings, 'egress.routes').join(), /^failed: there is none/);
+
+  const limited = `ulimit -n 1024; exec "$0" "$@"`;
+  const words = [command, 'doctor', '--config', join(gateway.directory, 'config.yaml')];
+  const { stdout: said } = await promisify(execFile)('sh', ['-c', limited, process.execPath, ...words]);
+  assert.match(said, /^warning +machine +a process may open 1024 files only$/m);
+  assert.match(said, /^- machine: raise it to 4096/m);
+});
+
+test('a machine is asked for the files of its own roles only', async () => {
+  await using directory = await temporaryDirectory();
+  const { findings } = await examine(({ keyService, ...rest }) => {
+    for (const name of ['operator.crt', 'operator.key'])
+      copyFileSync(join(keyService.credentials, name), join(directory.path, name));
+    return {
+      ...rest,
+      keyService: { ...keyService, credentials: directory.path },
+      log: { ...rest.log, hashKeyFile: join(directory.path, 'elsewhere') },
+      ingress: { ...rest.ingress, tls: { certificateFile: '/elsewhere/crt', keyFile: '/elsewhere/key' } },
+      keyServer: { ...rest.keyServer, slot: { kind: 'file', file: '/elsewhere/slot' }, directory: '/elsewhere' },
+    };
+  });
+  assert.deepEqual(
+    findings.filter(({ severity }) => severity === 'failed'),
+    [],
+  );
+  assert.deepEqual(about(findings, 'egress.routes[0].nextHop'), []);
+  assert.match(about(findings, 'credential operator').join(), /^ok: /);
 });
 
 test('a next hop that takes the connection and says nothing does not hold it up', async () => {

@@ -37,7 +37,7 @@ test('the configuration is sound with the settings of env.example', () => {
 });
 
 test('every process gets the same settings, a read-only root, no capability, and time to drain', () => {
-  for (const name of ['ingress', 'crypto-worker', 'egress', 'key-service', 'init', 'cli']) {
+  for (const name of ['ingress', 'crypto-worker', 'egress', 'key-service', 'init', 'cli', 'doctor']) {
     const service = compose.services[name];
     for (const setting of Object.keys(environment)) assert.ok(setting in service.environment, `${name}: ${setting}`);
     assert.equal(service.read_only, true, name);

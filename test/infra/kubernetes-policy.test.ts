@@ -144,7 +144,7 @@ for (const overlay of overlays) {
       ofKind(overlay, 'PersistentVolumeClaim')
         .map(({ metadata }) => metadata.name)
         .sort(),
-      ['audit-log', 'key-store'],
+      ['audit-log', 'backups', 'key-store'],
     );
     const conf = String(
       at(

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Demand, forecast, plan } from '../src/plan/forecast.ts';
+import { type Demand, forecast, type Part, parts, plan } from '../src/plan/forecast.ts';
 import { erlangC, gammaQuantile, normalQuantiles, type Queue, waiting } from '../src/plan/queueing.ts';
 
 function near(actual: number, expected: number, share = 1e-9): void {
@@ -56,14 +56,18 @@ test('M/G/c: a simulation agrees', () => {
   }
 });
 
-/** First come, first served. Service times: cs² of 1/k by the sum of k exponentials, 0 by a constant. Seeded, so always the same. */
-function simulate({ rate, service, variability, servers }: Queue, messages: number): number[] {
+/** Exponentially distributed with a mean; the same each time. */
+function randomTimes(): (mean: number) => number {
   let seed = 1;
-  const random = (): number => {
+  return (mean) => {
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-    return (seed + 0.5) / 2 ** 32;
+    return -Math.log((seed + 0.5) / 2 ** 32) * mean;
   };
-  const exponential = (mean: number): number => -Math.log(random()) * mean;
+}
+
+/** First come, first served. Service times: cs² of 1/k by the sum of k exponentials, 0 by a constant. */
+function simulate({ rate, service, variability, servers }: Queue, messages: number): number[] {
+  const exponential = randomTimes();
   const phases = variability === 0 ? 0 : Math.round(1 / variability);
   const takes = (): number =>
     phases === 0
@@ -111,6 +115,71 @@ test('a plan has enough of everything, and one less of any is not enough', () =>
       assert.equal(forecast(asked, { ...(counts as object), [part]: processes - 1 } as never).met, false, part);
   }
 });
+
+test('cores that are shared: a simulation agrees, and enough cores change nothing', () => {
+  const counts = { ingress: 1, redis: 1, 'crypto-worker': 2, egress: 1 };
+  const service = { ingress: 0.001, redis: 0.001, 'crypto-worker': 0.004, egress: 0.002 };
+  for (const load of [0.25, 0.5, 0.75]) {
+    const shared: Demand = { rate: (load * 2) / 0.008, service, variability: 1, p99: 1, cores: 2 };
+    const times = simulateSharing(shared, counts, 40_000).toSorted((a, b) => a - b);
+    const { total } = forecast(shared, counts);
+    near(total.p50, times[Math.floor(times.length * 0.5)] ?? 0, 0.2);
+    near(total.p99, times[Math.floor(times.length * 0.99)] ?? 0, 0.35);
+  }
+  const { cores: _, ...alone } = { ...demand, cores: 64 };
+  near(
+    forecast({ ...alone, cores: 64 }, { ...counts, 'crypto-worker': 4, egress: 2 }).total.p99,
+    forecast(alone, { ...counts, 'crypto-worker': 4, egress: 2 }).total.p99,
+    0.001,
+  );
+});
+
+test('what a message takes while it is alone is added, and more than the cores can do never ends', () => {
+  const counts = { ingress: 2, redis: 1, 'crypto-worker': 5, egress: 2 };
+  near(forecast({ ...demand, idle: 0.01 }, counts).total.p50, forecast(demand, counts).total.p50 + 0.01);
+  assert.equal(forecast({ ...demand, cores: 4 }, counts).total.p50, Number.POSITIVE_INFINITY);
+});
+
+/** Processes of one thread each, first come, first served, on cores that they share in equal parts. Seconds of each message. */
+function simulateSharing(
+  { rate, service, cores = 1 }: Demand,
+  counts: Record<Part, number>,
+  messages: number,
+): number[] {
+  const exponential = randomTimes();
+  const processes = parts.flatMap((part, stage) =>
+    Array.from({ length: counts[part] }, () => ({ part, stage, left: 0, message: -1 })),
+  );
+  const waitingAt = parts.map((): number[] => []);
+  const bornAt: number[] = [];
+  const took: number[] = [];
+  let now = 0;
+  let next = exponential(1 / rate);
+  while (took.length < messages) {
+    for (const process of processes) {
+      if (process.message >= 0) continue;
+      const message = waitingAt[process.stage]?.shift();
+      if (message !== undefined) Object.assign(process, { message, left: exponential(service[process.part]) });
+    }
+    const busy = processes.filter(({ message }) => message >= 0);
+    const speed = Math.min(1, cores / busy.length);
+    const [first] = busy.toSorted((a, b) => a.left - b.left);
+    const doneAt = first ? now + first.left / speed : Number.POSITIVE_INFINITY;
+    const until = Math.min(doneAt, next);
+    for (const process of busy) process.left -= (until - now) * speed;
+    now = until;
+    if (first && until === doneAt) {
+      const { message, stage } = first;
+      first.message = -1;
+      if (stage + 1 < parts.length) waitingAt[stage + 1]?.push(message);
+      else took.push(now - (bornAt[message] ?? 0));
+    } else {
+      waitingAt[0]?.push(bornAt.push(now) - 1);
+      next = now + exponential(1 / rate);
+    }
+  }
+  return took;
+}
 
 test('what cannot be met is said: the work itself takes longer, or one Redis does not carry it', () => {
   const hasty = plan({ ...demand, p99: 0.01 });

@@ -12,6 +12,7 @@ export type { ConsumeOptions, QueueSettings, StageTiming, TryTimes } from './con
 export { type Ledger, type MissingJob, redisLedger } from './ledger.ts';
 export { memoryMarks, redisMarks } from './marks.ts';
 export { redisQuarantine } from './quarantine.ts';
+export { type DefaultUser, redisDefaultUser } from './redis-default-user.ts';
 export { type RedisState, redisState } from './redis-state.ts';
 export type { QuarantineLimits } from './set-aside.ts';
 export { namedSpoolKeys, type SpoolKeys } from './spool-keys.ts';

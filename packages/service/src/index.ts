@@ -63,6 +63,7 @@ export {
   policyForm,
 } from './key-protocol/policy.ts';
 export { personName } from './key-protocol/staff.ts';
+export { leaveNoCore } from './leave-no-core.ts';
 export { startLog } from './log.ts';
 export { openReleasedKey, sealReleasedKey } from './released-key.ts';
 export { type MadeSlot, makeNewSlot } from './seal/make-slot.ts';

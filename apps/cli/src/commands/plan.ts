@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { printJson, printTable } from '../output.ts';
 import { type Forecast, plan } from '../plan/forecast.ts';
 import { measuredTimes } from '../plan/from-prometheus.ts';
-import { toBytes, toMix, toRate, toSeconds, toVariability } from '../plan/quantities.ts';
+import { toBytes, toCores, toMix, toRate, toSeconds, toVariability } from '../plan/quantities.ts';
 import { recordedTimes } from '../plan/recorded.ts';
 
 interface Options {
@@ -17,6 +17,8 @@ interface Options {
   readonly workerMs?: number;
   readonly egressMs?: number;
   readonly redisMs?: number;
+  readonly cores?: number;
+  readonly idle?: number;
   readonly fromPrometheus?: string;
   readonly json?: boolean;
 }
@@ -34,6 +36,12 @@ export function addPlanCommand(program: Command): void {
     .addOption(partOption('--worker-ms <ms>', 'a crypto worker'))
     .addOption(partOption('--egress-ms <ms>', 'the egress'))
     .addOption(partOption('--redis-ms <ms>', 'Redis'))
+    .option('--cores <number>', 'processor cores that all processes share; a core for each unless given', toCores)
+    .option(
+      '--idle <time>',
+      'what a message takes beyond processor time while it is alone (disks, network): 10ms; nothing unless given',
+      toSeconds,
+    )
     .option(
       '--from-prometheus <url>',
       'processor time of a message from the metrics of the last hour, which should be a busy one: an idle process uses some, too',
@@ -50,11 +58,12 @@ function partOption(flags: string, part: string): Option {
 }
 
 async function run(options: Options): Promise<void> {
-  const { rate, size, mix, p99, variability, fromPrometheus } = options;
+  const { rate, size, mix, p99, variability, fromPrometheus, cores, idle } = options;
   const measured = fromPrometheus === undefined ? {} : await measuredTimes(fromPrometheus);
   const service = { ...recordedTimes(size, mix), ...measured, ...givenTimes(options) };
-  const made = plan({ rate, service, variability, p99 });
-  if (options.json) printJson({ model: 'M/G/c (Lee and Longton)', rate, p99, variability, ...made });
+  const more = { ...(cores === undefined ? {} : { cores }), ...(idle === undefined ? {} : { idle }) };
+  const made = plan({ rate, service, variability, p99, ...more });
+  if (options.json) printJson({ model: 'M/G/c (Lee and Longton)', rate, p99, variability, ...more, ...made });
   else show(made, options);
   if (!made.met) process.exitCode = 1;
 }
@@ -66,7 +75,7 @@ function givenTimes({ ingressMs, workerMs, egressMs, redisMs }: Options) {
   );
 }
 
-function show({ parts, total, met, limit }: Forecast, { rate, p99, fromPrometheus }: Options): void {
+function show({ parts, total, met, limit }: Forecast, { rate, p99, fromPrometheus, cores, idle }: Options): void {
   printTable(
     ['part', 'processes', 'used', 'processor time', 'wait p50', 'wait p90', 'wait p99'],
     parts.map(({ part, processes, utilisation, service, wait }) => [
@@ -82,8 +91,8 @@ function show({ parts, total, met, limit }: Forecast, { rate, p99, fromPrometheu
     '',
     `${Number(rate.toPrecision(3))} messages/s are through after ${time(total.p50)} (half of them), ${time(total.p90)} (9 of 10), ${time(total.p99)} (99 of 100).`,
     verdict(met, limit, p99),
-    `Each process is one processor core. Model: M/G/c by Lee and Longton, service times ${times}; without the network,`,
-    'waits for locks and disks, and what the next hop takes. One process more of each kind carries the failure of one.',
+    `${cores === undefined ? 'Each process has a processor core' : `All share ${cores} processor cores`}. Model: M/G/c by Lee and Longton, service times ${times};`,
+    `${idle === undefined ? 'without disks and the network (--idle), and without' : 'without'} what the next hop takes. One process more of each kind carries the failure of one.`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }

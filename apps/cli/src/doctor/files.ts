@@ -6,6 +6,7 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { dirname, join } from 'node:path';
 import { type Installation, readIdentity } from '@sealpost/service';
 import { type Finding, failed, ok, warning, wordsOf } from './finding.ts';
+import { type Role, rolesHere } from './roles-here.ts';
 
 const dayMs = 86_400_000;
 /** `init` renews in the last third of a year; a listener's certificate takes somebody days to get. */
@@ -18,24 +19,43 @@ export function examineFiles(config: Installation): Finding[] {
     ...secretsOf(config).flatMap(([what, file]) => examineSecret(what, file)),
     ...identitiesOf(config).flatMap(([what, files]) => examineIdentity(what, files)),
     ...directoriesOf(config).flatMap(([what, directory]) => examineDirectory(what, directory)),
+    ...examineBackups(config),
   ];
 }
 
-function secretsOf({ keyService, redis, keyServer, log, egress, ingress }: Installation): [string, string][] {
-  const named: readonly (readonly [string, string | undefined])[] = [
-    ['keyService.passphraseFile', keyService.passphraseFile],
-    ['redis.passwordFile', redis.passwordFile],
-    ['keyServer.slot.file', keyServer.slot.file],
-    ...keyServer.slots.map(({ file }, at) => [`keyServer.slots[${at}].file`, file] as const),
-    ['keyServer.pkcs11.pinFile', keyServer.pkcs11?.pinFile],
-    ['log.hashKeyFile', log.hashKeyFile],
-    ['ingress.tls.keyFile', ingress.tls?.keyFile],
-    ...egress.routes.map(
-      ({ authentication }, at) =>
-        [`egress.routes[${at}].authentication.passwordFile`, authentication?.passwordFile] as const,
-    ),
+type Secret = readonly [string, string | undefined];
+
+/** What processes of this machine read; what is another machine's is looked at only where it lies here too. */
+function secretsOf(config: Installation): [string, string][] {
+  const { keyService, redis, keyServer, log, egress, ingress } = config;
+  const here = rolesHere(config);
+  const has = (...roles: readonly Role[]): boolean => roles.some((role) => here.includes(role));
+  const named: readonly (readonly [boolean, readonly Secret[]])[] = [
+    [true, [['keyService.passphraseFile', keyService.passphraseFile]]],
+    [has('ingress', 'crypto-worker', 'egress', 'operator'), [['redis.passwordFile', redis.passwordFile]]],
+    [has('ingress', 'crypto-worker', 'egress', 'key-service'), [['log.hashKeyFile', log.hashKeyFile]]],
+    [has('ingress'), [['ingress.tls.keyFile', ingress.tls?.keyFile]]],
+    [
+      has('egress'),
+      egress.routes.map(({ authentication }, at) => [
+        `egress.routes[${at}].authentication.passwordFile`,
+        authentication?.passwordFile,
+      ]),
+    ],
+    [
+      has('key-service'),
+      [
+        ['keyServer.slot.file', keyServer.slot.kind === 'file' ? keyServer.slot.file : undefined],
+        ...keyServer.slots.map(({ file }, at): Secret => [`keyServer.slots[${at}].file`, file]),
+        ['keyServer.pkcs11.pinFile', keyServer.pkcs11?.pinFile],
+      ],
+    ],
   ];
-  return named.flatMap(([what, file]) => (file === undefined ? [] : [[what, file]]));
+  return named.flatMap(([isHere, secrets]) =>
+    secrets.flatMap(([what, file]): [string, string][] =>
+      file !== undefined && (isHere || existsSync(file)) ? [[what, file]] : [],
+    ),
+  );
 }
 
 function examineSecret(what: string, file: string): Finding[] {
@@ -51,12 +71,12 @@ function examineSecret(what: string, file: string): Finding[] {
 
 type Identity = Parameters<typeof readIdentity>[0];
 
-/** Credentials are looked at where they are: each machine has those of its own roles only. */
-function identitiesOf({ keyService: { credentials, passphraseFile }, ingress }: Installation): [string, Identity][] {
-  const roles = ['ingress', 'crypto-worker', 'egress', 'operator', 'key-service'];
-  const present = roles.filter((role) => existsSync(join(credentials, `${role}.crt`)));
+function identitiesOf(config: Installation): [string, Identity][] {
+  const { credentials, passphraseFile } = config.keyService;
+  const { tls } = config.ingress;
+  const here = rolesHere(config);
   return [
-    ...present.map((role): [string, Identity] => [
+    ...here.map((role): [string, Identity] => [
       `credential ${role}`,
       {
         certificateFile: join(credentials, `${role}.crt`),
@@ -64,7 +84,7 @@ function identitiesOf({ keyService: { credentials, passphraseFile }, ingress }: 
         passphraseFile,
       },
     ]),
-    ...(ingress.tls ? [['ingress.tls', ingress.tls] satisfies [string, Identity]] : []),
+    ...(tls && here.includes('ingress') ? [['ingress.tls', tls] satisfies [string, Identity]] : []),
   ];
 }
 
@@ -84,16 +104,41 @@ function examineIdentity(what: string, files: Identity): Finding[] {
   return [ok(what, `certificate and key belong together, ${days} days left`)];
 }
 
-function directoriesOf({ blobs, keyServer }: Installation): [string, string][] {
-  const named: readonly (readonly [string, string, boolean])[] = [
+function directoriesOf(config: Installation): [string, string][] {
+  const { blobs, keyServer } = config;
+  const holdsKeys = rolesHere(config).includes('key-service');
+  const named: readonly (readonly [string, string | undefined, boolean])[] = [
     ['blobs.directory', blobs.directory, blobs.store !== 'redis'],
-    ['keyServer.directory', keyServer.directory, true],
-    ['keyServer.audit.file', dirname(keyServer.audit.file), true],
+    ['keyServer.directory', keyServer.directory, holdsKeys],
+    ['keyServer.audit.file', dirname(keyServer.audit.file), holdsKeys],
+    ['keyServer.backup.directory', keyServer.backup.directory, holdsKeys],
   ];
-  // The store and the log are on the key service's machine, and this may be another one.
-  return named
-    .filter(([what, directory, isUsed]) => isUsed && (what.startsWith('blobs') || existsSync(directory)))
-    .map(([what, directory]) => [what, directory]);
+  return named.flatMap(([what, directory, isUsed]): [string, string][] =>
+    isUsed && directory !== undefined ? [[what, directory]] : [],
+  );
+}
+
+function examineBackups(config: Installation): Finding[] {
+  if (!rolesHere(config).includes('key-service')) return [];
+  const what = 'keyServer.backup';
+  const { recipient } = config.keyServer.backup;
+  if (recipient === undefined) {
+    return [
+      warning(what, 'no backups of the key store are made', 'name a directory and a quorum: `sealpost backup quorum`'),
+    ];
+  }
+  try {
+    if (statSync(recipient).size > 0) return [ok(what, `sealed to the quorum of ${recipient}`)];
+  } catch {
+    // Not there is as good as empty.
+  }
+  return [
+    failed(
+      what,
+      `${recipient} is not there or empty`,
+      'make the quorum: `sealpost backup quorum`, and put its key there',
+    ),
+  ];
 }
 
 function examineDirectory(what: string, directory: string): Finding[] {

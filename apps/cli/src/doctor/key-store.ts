@@ -11,7 +11,7 @@ export async function examineKeyService({ keyService }: Installation): Promise<F
       const { sealed, reason, development, slots } = await admin.call('status', {});
       return [
         sealed
-          ? failed(what, `sealed (${reason ?? 'waiting'})`, 'open it: docs/runbooks/KeyServiceSealed.md')
+          ? failed(what, `sealed (${reason ?? 'waiting'})`, 'open it: docs/runbooks/SealpostKeyServiceSealed.md')
           : ok(what, 'open'),
         ...(development
           ? [warning(what, 'the store was opened by a development slot', 'make a new store for production')]

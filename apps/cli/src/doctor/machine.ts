@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
+import { leaveNoCore } from '@sealpost/service';
 import { type Finding, ok, warning } from './finding.ts';
 
 /** One socket for each session of the ingress and some files for each message. */
@@ -33,10 +34,21 @@ function cores(): Finding {
   return ok('machine', `${text}: as many crypto workers as cores is where to begin`);
 }
 
-/** A core dump of a process holds what the process holds: mail, and keys. */
+/** A core dump holds what the process holds: mail, and keys. */
 function coreDumps(): Finding {
-  const soft = limitOf('Max core file size');
-  if (soft === undefined || soft === '0') return ok('machine', 'no core dumps');
+  return coreDumpFinding({ keptOut: leaveNoCore(), limit: limitOf('Max core file size') });
+}
+
+/** Processes keep their memory out of dumps where Linux lets them, piped ones too, which no limit stops; else the limit counts. */
+export function coreDumpFinding({
+  keptOut,
+  limit,
+}: {
+  readonly keptOut: boolean;
+  readonly limit?: string | undefined;
+}) {
+  if (keptOut) return ok('machine', 'core dumps hold no memory of the gateway');
+  if (limit === undefined || limit === '0') return ok('machine', 'no core dumps');
   return warning(
     'machine',
     'processes started from here may leave core dumps, which hold mail and keys',

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { type Installation, within } from '@sealpost/service';
 import { connectSmtp, type SmtpSource } from '@sealpost/testkit';
 import { type Finding, failed, ok, warning, wordsOf } from './finding.ts';
+import { rolesHere } from './roles-here.ts';
 
 /** A server that takes longer to greet makes every delivery slow. */
 const patienceMs = 5_000;
@@ -14,17 +15,27 @@ interface HostPort {
   readonly port: number;
 }
 
-export async function examineNetwork({ installation, egress, ingress }: Installation): Promise<Finding[]> {
+/** Next hops are looked at from where the egress runs, listeners from where the ingress does. */
+export async function examineNetwork(config: Installation): Promise<Finding[]> {
+  const { installation, egress, ingress } = config;
+  const here = rolesHere(config);
+  const findings = [
+    examineName(installation),
+    ...(here.includes('egress') ? egress.routes : []).map(({ nextHop, tls }, at) =>
+      examineNextHop(`egress.routes[${at}].nextHop`, nextHop, tls),
+    ),
+    ...(here.includes('ingress')
+      ? [
+          examineListener('ingress.outbound.listen', ingress.outbound.listen, ingress.outbound.startTls),
+          examineListener('ingress.inbound.listen', ingress.inbound.listen, ingress.inbound.startTls),
+        ]
+      : []),
+  ];
   return [
-    await examineName(installation),
-    ...(await Promise.all(
-      egress.routes.map(({ nextHop, tls }, at) => examineNextHop(`egress.routes[${at}].nextHop`, nextHop, tls)),
-    )),
+    ...(await Promise.all(findings)),
     ...(egress.routes.length === 0
       ? [failed('egress.routes', 'there is none: mail waits for ever', 'name the next hop of your mail')]
       : []),
-    await examineListener('ingress.outbound.listen', ingress.outbound.listen, ingress.outbound.startTls),
-    await examineListener('ingress.inbound.listen', ingress.inbound.listen, ingress.inbound.startTls),
   ];
 }
 

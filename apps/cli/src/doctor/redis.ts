@@ -1,6 +1,6 @@
 // Redis: whether it keeps what it acknowledges, how full it is, and whether its clock is ours.
 
-import { connectRedis, redisState } from '@sealpost/queue';
+import { connectRedis, type DefaultUser, redisDefaultUser, redisState } from '@sealpost/queue';
 import type { Installation } from '@sealpost/service';
 import { type Finding, failed, ok, warning, wordsOf } from './finding.ts';
 
@@ -23,14 +23,9 @@ export async function examineRedis({ redis: settings }: Installation): Promise<F
         risks.length === 0
           ? ok('redis', `${settings.host}:${settings.port} keeps what it acknowledges`)
           : warning('redis', risks.join('; '), 'these risks are accepted in redis.acceptRisks; mail may be lost'),
+        defaultUserFinding(await redisDefaultUser(link)),
         memory(await redisState(link)),
-        skewMs > mostSkewMs
-          ? failed(
-              'clock',
-              `Redis' clock is ${Math.round(skewMs / 1000)} s off ours`,
-              'run an NTP client on both machines',
-            )
-          : ok('clock', `Redis' clock agrees within ${Math.ceil(skewMs)} ms`),
+        clockFinding(skewMs),
       ];
     } finally {
       await link.close();
@@ -44,6 +39,35 @@ export async function examineRedis({ redis: settings }: Installation): Promise<F
       ),
     ];
   }
+}
+
+/**
+ * Redis 7.0 reads its append-only file back with the rights of the user `default` and drops, without a word, the transactions that
+ * these do not cover: mail was lost at a restart.
+ */
+function defaultUserFinding(user: DefaultUser): Finding {
+  const what = 'redis user default';
+  const remedy = 'in the ACL file: `user default on #HASH ~* &* +@all`, with the hash of a password that nobody knows';
+  if (user === 'able') return ok(what, 'on, with all rights: what the append-only file holds is read back');
+  if (user === 'unknown') {
+    return warning(
+      what,
+      'this user may not ask whether it is on with all rights, as Redis needs it to read its append-only file back',
+      'add `+acl|getuser` to the gateway’s user in the ACL file, and look again',
+    );
+  }
+  return failed(what, 'it is off or lacks rights: Redis 7.0 forgets accepted mail at its next restart', remedy);
+}
+
+export function clockFinding(skewMs: number): Finding {
+  const what = 'clock';
+  if (skewMs > mostSkewMs)
+    return failed(
+      what,
+      `Redis' clock is ${Math.round(skewMs / 1000)} s off ours`,
+      'run an NTP client on both machines',
+    );
+  return ok(what, `Redis' clock agrees within ${Math.ceil(skewMs)} ms`);
 }
 
 function memory({ usedBytes, limitBytes }: Awaited<ReturnType<typeof redisState>>): Finding {

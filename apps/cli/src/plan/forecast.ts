@@ -1,6 +1,6 @@
 // How many processes of each kind a load needs, so that messages get through in time: queues in a row, each with its own servers.
 
-import { gammaQuantile, normalQuantiles, type Waiting, waiting } from './queueing.ts';
+import { gammaQuantile, normalQuantiles, slowdown, waiting } from './queueing.ts';
 
 /** What a message goes through, in order; Redis is one server, whatever the load. */
 export const parts = ['ingress', 'redis', 'crypto-worker', 'egress'] as const;
@@ -17,13 +17,19 @@ export interface Demand {
   readonly variability: number;
   /** Seconds in which 99 of 100 messages must be through. */
   readonly p99: number;
+  /** Processor cores that all processes share; a core for each unless said. */
+  readonly cores?: number;
+  /** Seconds of processor time for each message that something else on these cores takes. */
+  readonly beside?: number;
+  /** Seconds that a message takes beyond processor time while it is alone: disks, the network. */
+  readonly idle?: number;
 }
 
 interface PartForecast {
   readonly part: Part;
   readonly processes: number;
   readonly utilisation: number;
-  /** Seconds. */
+  /** Seconds, of processor time. */
   readonly service: number;
   readonly wait: Quantiles;
 }
@@ -49,18 +55,29 @@ const mostUsed = 0.8;
 /** More of one kind is beyond what one Redis feeds. */
 const mostProcesses = 512;
 
+type Counts = Readonly<Record<Part, number>>;
+
 /** What `counts` processes do under a load. */
-export function forecast(
-  { rate, service, variability, p99 }: Demand,
-  counts: Readonly<Record<Part, number>>,
-): Forecast {
+export function forecast(demand: Demand, counts: Counts): Forecast {
+  const { rate, service, variability, p99, idle = 0 } = demand;
   const queues = parts.map((part) => {
     const servers = counts[part];
-    return { part, queue: waiting({ rate, service: service[part], variability, servers }) };
+    const longer = slowdownOf(demand, part, counts);
+    const alone = waiting({ rate, service: service[part], variability, servers });
+    const queue = longer === 1 ? alone : waiting({ rate, service: longer * service[part], variability, servers });
+    const isEndless = queue.mean === Number.POSITIVE_INFINITY;
+    return {
+      part,
+      queue,
+      alone,
+      lost: isEndless ? queue.mean : queue.mean - alone.mean + (longer - 1) * service[part],
+    };
   });
-  const mean = sum(queues.map(({ part, queue }) => queue.mean + service[part]));
-  const variance = sum(queues.map(({ part, queue }) => queue.variance + variability * service[part] ** 2));
-  const total = quantiles((name) => gammaQuantile(mean, variance, normalQuantiles[name]));
+  const lost = sum(queues.map((each) => each.lost));
+  const mean = lost + sum(queues.map(({ part, alone }) => alone.mean + service[part]));
+  // What the shared cores cost is long in all parts at the same moments, so it adds up as one, exponentially distributed.
+  const variance = lost ** 2 + sum(queues.map(({ part, alone }) => alone.variance + variability * service[part] ** 2));
+  const total = quantiles((name) => idle + gammaQuantile(mean, variance, normalQuantiles[name]));
   const limit = queues.find(({ part, queue }) => part === 'redis' && queue.utilisation > mostUsed)?.part;
   return {
     parts: queues.map(({ part, queue }) => ({
@@ -95,13 +112,21 @@ export function plan(demand: Demand): Forecast {
 const scalable = parts.filter((part) => part !== 'redis');
 const shares = { p50: 0.5, p90: 0.9, p99: 0.99 } as const;
 
+/** How many times longer a part's work takes on the cores that it shares with the others. */
+function slowdownOf({ rate, service, cores, beside = 0 }: Demand, part: Part, counts: Counts): number {
+  if (cores === undefined) return 1;
+  const others = beside + sum(parts.map((each) => service[each])) - service[part] / counts[part];
+  return slowdown(cores, rate * others);
+}
+
 function fewest({ rate, service }: Demand, part: Part): number {
   return part === 'redis' ? 1 : Math.min(mostProcesses, Math.max(1, Math.ceil((rate * service[part]) / mostUsed)));
 }
 
-function waitOf({ rate, service, variability }: Demand, part: Part, counts: Readonly<Record<Part, number>>): number {
-  const queue: Waiting = waiting({ rate, service: service[part], variability, servers: counts[part] });
-  return queue.mean;
+function waitOf(demand: Demand, part: Part, counts: Counts): number {
+  const { rate, variability } = demand;
+  const service = demand.service[part] * slowdownOf(demand, part, counts);
+  return waiting({ rate, service, variability, servers: counts[part] }).mean;
 }
 
 function quantiles(of: (name: keyof Quantiles) => number): Quantiles {

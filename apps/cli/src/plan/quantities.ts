@@ -25,6 +25,13 @@ export function toMix(text: string): number {
   return direction === 'outbound' ? share : 1 - share;
 }
 
+/** Whole processor cores. */
+export function toCores(text: string): number {
+  const value = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new InvalidArgumentError('Write a whole number from 1 up.');
+  return value;
+}
+
 /** cs², from 0 up. */
 export function toVariability(text: string): number {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;

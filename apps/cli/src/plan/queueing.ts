@@ -12,6 +12,14 @@ export interface Queue {
   readonly servers: number;
 }
 
+/**
+ * How many times longer a piece of work takes when processes that use `used` cores' worth of time share `cores` of them: the mean of
+ * M/G/c with processor sharing, whatever the distribution (Cohen 1979).
+ */
+export function slowdown(cores: number, used: number): number {
+  return used >= cores ? Number.POSITIVE_INFINITY : 1 + erlangC(cores, used) / (cores - used);
+}
+
 export interface Waiting {
   /** Share of the servers' time that is used; from 1 on the queue grows without end. */
   readonly utilisation: number;
@@ -25,7 +33,7 @@ export interface Waiting {
   quantile(share: number): number;
 }
 
-/** The probability that an arrival finds all servers busy; `offered` is rate × service time in Erlang, below `servers`. */
+/** The probability that an arrival finds all servers busy (`servers` whole); `offered` is rate × service time in Erlang, below it. */
 export function erlangC(servers: number, offered: number): number {
   let blocked = 1;
   for (let count = 1; count <= servers; count++) blocked = (offered * blocked) / (count + offered * blocked);
