@@ -155,7 +155,7 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     const signed = by.sign(head);
     const checkpoint: Checkpoint = { at, kind: 'checkpoint', head: formatHead(signed), key: by.key };
     // Whoever reads this file only must find it here.
-    const { line, head: after } = chainLine(withCommits(checkpoint, storeCommits?.() ?? known), head);
+    const { line, head: after } = chainLine(withCommits(checkpoint, storeCommits?.() ?? (known || undefined)), head);
     const bytes = Buffer.from(line, 'utf8');
     await inTime(sink.rotate(segment, bytes));
     [opening, segment, head, end, unsigned] = [signed, after.seq, after, bytes.length, 0];
