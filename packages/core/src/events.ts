@@ -38,6 +38,7 @@ export const events = {
   'store.sealed': 'info',
   'store.development': 'warn',
   'backup.made': 'info',
+  'backup.removed': 'info',
   'backup.failed': 'error',
   'store.one-slot': 'warn',
   'hsm.failed': 'warn',
