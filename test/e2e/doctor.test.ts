@@ -199,6 +199,30 @@ test('permissions, ends of certificates, a port that another program has, a limi
   assert.match(said, /^- machine: raise it to 4096/m);
 });
 
+test('the certificate of a next hop is judged as a delivery would', async () => {
+  await using directory = await temporaryDirectory();
+  const { ca, cert, key } = await makeTlsFiles(directory.path);
+  await using hop = await startSmtpSink({ tls: { cert, key } });
+  const caFile = join(directory.path, 'the-ca.pem');
+  writeFileSync(caFile, ca);
+  const { findings } = await examine(({ egress }) => {
+    const route = { ...egress.routes[0], nextHop: { host: '127.0.0.1', port: hop.port }, tls: 'verified' };
+    return {
+      egress: {
+        ...egress,
+        routes: [
+          { ...route, name: 'unknown', caFile: undefined },
+          { ...route, name: 'known', caFile },
+          { ...route, name: 'other', caFile, serverName: 'elsewhere.test' },
+        ],
+      },
+    };
+  });
+  assert.match(about(findings, 'egress.routes[0].nextHop').join(), /^failed: TLS with .*certificate/);
+  assert.match(about(findings, 'egress.routes[1].nextHop').join(), /^ok: /);
+  assert.match(about(findings, 'egress.routes[2].nextHop').join(), /^failed: TLS with .*elsewhere\.test/);
+});
+
 test('a machine is asked for the files of its own roles only', async () => {
   await using directory = await temporaryDirectory();
   const { findings } = await examine(({ keyService, ...rest }) => {

@@ -36,6 +36,42 @@ test('the configuration is sound with the settings of env.example', () => {
   assert.equal(config.ingress.outbound.startTls, 'required');
 });
 
+test('compose takes the file with every profile', (t) => {
+  const forms = [['docker-compose'], ['docker', 'compose']] as const;
+  const asked = [...['setup', 'tools', 'observability'].flatMap((name) => ['--profile', name]), 'config', '--quiet'];
+  const named = ['-f', join(infra, 'compose.yaml'), '--env-file', join(infra, 'env.example'), ...asked];
+  const there = forms.filter(
+    ([name, ...words]) => spawnSync(name, [...words, 'version'], { stdio: 'ignore' }).status === 0,
+  );
+  if (there.length === 0) return t.skip('neither docker-compose nor docker compose is installed');
+  for (const [name, ...words] of there) {
+    const { status, stderr } = spawnSync(name, [...words, ...named], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+  }
+});
+
+test('Grafana is provisioned with what is there: dashboards where they are mounted, sources that run', () => {
+  const { services } = compose;
+  const [{ options }] = parse(read('grafana/provisioning/dashboards/sealpost.yaml')).providers;
+  assert.ok(services.grafana.volumes.includes(`./grafana/dashboards:${options.path}:ro`));
+  assert.ok(services.grafana.volumes.includes('./grafana/provisioning:/etc/grafana/provisioning:ro'));
+  for (const { name, url } of parse(read('grafana/provisioning/datasources/sealpost.yaml')).datasources) {
+    const { hostname, port } = new URL(url);
+    const source = services[hostname];
+    assert.ok(source, `${name}: ${url}`);
+    assert.ok(
+      source.ports.some((each: string) => each.endsWith(`:${port}`)),
+      url,
+    );
+    assert.ok(
+      source.networks.some((network: string) => services.grafana.networks.includes(network)),
+      name,
+    );
+  }
+  const traces = new URL(environment.SEALPOST_OTLP_URL ?? '');
+  assert.ok(services[traces.hostname].networks.includes('metrics'));
+});
+
 test('every process gets the same settings, a read-only root, no capability, and time to drain', () => {
   for (const name of ['ingress', 'crypto-worker', 'egress', 'key-service', 'init', 'cli', 'doctor']) {
     const service = compose.services[name];

@@ -63,6 +63,8 @@ interface Choices extends Secrets {
   readonly replaceLog: boolean;
   /** `ROLE/NAME=FILE`: the first people of the store. */
   readonly persons?: readonly string[];
+  /** Runs as soon as the store is open. */
+  opened?(keeper: Keeper): Promise<void>;
 }
 
 /** Makes or completes the store; returns what a person should know. */
@@ -78,6 +80,7 @@ export async function initialise(config: Installation, options: Choices): Promis
     try {
       if (made) await openMade(keeper, made);
       else await openStored(keeper, config, options);
+      await options.opened?.(keeper);
       const files = await fillCredentials(config, keeper.store().serviceAuthority);
       said.push(...files.map((file) => `made ${file}`));
       said.push(...(await beginPolicy(config, keeper, (options.persons ?? []).map(firstPerson))));

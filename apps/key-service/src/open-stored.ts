@@ -13,6 +13,8 @@ import { slotFileExists } from './vault/slot-file.ts';
 /** Files with what opens a store. */
 export interface Secrets {
   readonly passphraseFile?: string | undefined;
+  /** What that file holds, where it was read already: standard input comes once. */
+  readonly passphrase?: Buffer;
   readonly shareFiles?: readonly string[];
   /** The custodian's private key, for shares that are sealed to it. */
   readonly shareKey?: string | undefined;
@@ -39,6 +41,6 @@ export async function openStored(keeper: Keeper, { keyServer }: Installation, se
     await openBy(keeper, automatic);
     return;
   }
-  const passphrase = readPassphrase(passphraseFile);
+  const passphrase = secrets.passphrase ? Buffer.from(secrets.passphrase) : readPassphrase(passphraseFile);
   await keeper.unseal('passphrase', passphrase).finally(() => passphrase.fill(0));
 }

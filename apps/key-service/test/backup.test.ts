@@ -2,7 +2,7 @@
 // unless they name the loss, and rehearsed with a report that only the store's own audit key can sign.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -12,16 +12,20 @@ import {
   renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import type { KeyId } from '@sealpost/core';
+import { after, before, suite, test } from 'node:test';
+import type { KeyId, TenantId } from '@sealpost/core';
 import { KeyFault, loadConfig, openKeyConnection } from '@sealpost/service';
-import { freePort, type TemporaryDirectory, temporaryDirectory } from '@sealpost/testkit';
+import { freePort, makeSoftHsm, softHsmModule, type TemporaryDirectory, temporaryDirectory } from '@sealpost/testkit';
 import { runBackup } from '../src/backup/command.ts';
 import { type DrillReport, lastDrill, readReport } from '../src/backup/drill.ts';
+import { backupName } from '../src/backup/make-backup.ts';
+import { pruneBackups } from '../src/backup/prune-backups.ts';
 import { joinShares, makeQuorum } from '../src/backup/quorum.ts';
+import { openHsm } from '../src/hsm/open-hsm.ts';
 import { openKeeper } from '../src/keeper.ts';
 import { openStored } from '../src/open-stored.ts';
 import {
@@ -208,7 +212,7 @@ test('a drill opens the canary and every key, and its signed report is what the 
   assert.deepEqual([report.passed, report.canary, report.broken], [true, true, 0]);
   assert.ok(report.keys > 8);
   const { key } = JSON.parse(readFileSync(held, 'utf8'));
-  assert.equal(lastDrill(directory, key)?.toISOString(), report.at);
+  assert.equal(lastDrill(directory, key)?.at, report.at);
   assert.deepEqual(readReport(reportFile, key), report);
   const text = readFileSync(reportFile, 'utf8');
   const signed = JSON.parse(text);
@@ -274,4 +278,65 @@ test('a store that only custodians open is rehearsed with their shares, and not 
   assert.match((await rehearse(...shareFiles.slice(0, 1))).stderr, /not enough/);
   const done = await rehearse(...shareFiles.slice(1));
   assert.equal(done.status, 0, done.stderr);
+});
+
+test('old backups go by number and age, and never the newest or the one that a drill restored', async () => {
+  await using scratch = await temporaryDirectory();
+  const now = new Date('2026-06-30T00:00:00Z');
+  const day = (ago: number) => new Date(now.getTime() - ago * 86_400_000);
+  const fill = () => {
+    for (let ago = 0; ago < 6; ago++) {
+      const name = join(scratch.path, backupName(day(ago)));
+      writeFileSync(name, 'x');
+      utimesSync(name, day(ago), day(ago));
+    }
+    writeFileSync(join(scratch.path, 'notes.txt'), 'x');
+  };
+  const left = (limits: { keep?: number; keepDays?: number }, drilled?: number) => {
+    fill();
+    pruneBackups(scratch.path, limits, drilled === undefined ? undefined : day(drilled).toISOString(), now);
+    const names = readdirSync(scratch.path).filter((name) => name !== 'notes.txt');
+    return [0, 1, 2, 3, 4, 5].filter((ago) => names.includes(backupName(day(ago))));
+  };
+  assert.deepEqual(left({}), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(left({ keep: 3 }), [0, 1, 2]);
+  assert.deepEqual(left({ keep: 1 }), [0]);
+  assert.deepEqual(left({ keep: 1 }, 4), [0, 4]);
+  assert.deepEqual(left({ keepDays: 2 }), [0, 1, 2]);
+  assert.deepEqual(left({ keep: 1, keepDays: 3 }), [0, 1, 2, 3]);
+  assert.ok(readdirSync(scratch.path).includes('notes.txt'));
+});
+
+suite('with SoftHSM', { skip: softHsmModule === undefined && 'SoftHSM or its binding is not installed' }, () => {
+  test('a drill asks the token for the keys that are there, and says which it could not try', async () => {
+    const directory = join(place.path, 'token');
+    mkdirSync(directory);
+    const token = makeSoftHsm(directory);
+    Object.assign(process.env, token.environment);
+    token.makeRsaKey('alice', '01');
+    const { backup: where } = service.config.keyServer;
+    const configFile = writeConfig(directory, 1, 2, { keyServer: { backup: where, pkcs11: token.place } });
+    assert.equal(runInit(configFile).status, 0);
+    const config = loadConfig(configFile);
+    const hsm = openHsm({ ...token.place, deadlineMs: 5_000, onFailure: () => undefined });
+    const found = await hsm.find({ label: 'alice' });
+    await hsm.close();
+    const keeper = await openKeeper({ config, log: { event: () => undefined }, clock: { now: () => new Date() } });
+    await openStored(keeper, config, {});
+    const publicKey = createPublicKey({ key: found.publicKey ?? Buffer.alloc(0), format: 'der', type: 'spki' });
+    const named = { token: { label: 'alice', id: '01' }, publicKey };
+    await keeper.store().keys.add({ tenant: 'alpha' as TenantId, identity: 'a@alpha.test', use: 'signing', ...named });
+    const { file: saved } = await keeper.backUp();
+    await keeper.close();
+    const rehearse = async () => {
+      const done = await backup('drill', saved, '--config', configFile, ...keys());
+      assert.equal(done.status, 0, done.stderr);
+      return (done.answer as unknown as { report: DrillReport }).report;
+    };
+    const whole = await rehearse();
+    assert.deepEqual([whole.untried, whole.broken], [0, 0]);
+    renameSync(token.place.pinFile, `${token.place.pinFile}.away`);
+    const without = await rehearse();
+    assert.deepEqual([without.untried, without.keys, without.passed], [1, whole.keys - 1, true]);
+  });
 });

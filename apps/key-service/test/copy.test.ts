@@ -79,7 +79,7 @@ test('a backup of an earlier version, which is the SQLite file as it was, is put
   };
   const config = { keyServer: { directory: directory.path } } as unknown as Installation;
   await restoreStore({ manifest: { v: 1, ...names }, store }, config, {
-    checkpoint: { head, key: 'k' },
+    checkpoint: { text: formatHead(head), head, key: 'k' },
     acceptLoss: 0,
   });
   const database = await openDatabase(directory.path);

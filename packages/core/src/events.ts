@@ -38,10 +38,12 @@ export const events = {
   'store.sealed': 'info',
   'store.development': 'warn',
   'backup.made': 'info',
+  'backup.removed': 'info',
   'backup.failed': 'error',
   'store.one-slot': 'warn',
   'hsm.failed': 'warn',
   'store.awaits-token': 'warn',
+
   'key.created': 'info',
   'key.imported': 'info',
   'key.rotated': 'info',

@@ -3,8 +3,10 @@
 
 import { createHash, type KeyObject, sign, verify } from 'node:crypto';
 
-/** Keeps these signatures apart from any other that the same key makes, above all from those of TLS. */
-const domain = 'sealpost approval\0';
+/** Keeps these signatures apart from any other that the same key makes, above all from those of TLS, and from each other. */
+const domains = { act: 'sealpost approval\0', restore: 'sealpost restore\0' } as const;
+/** Of an act of the running service, or of a restore, which is approved without one. */
+type ApprovalKind = keyof typeof domains;
 
 /** SHA-256 of a canonical request, lower-case hex: what two people compare by voice. */
 export function requestHash(canonical: string): string {
@@ -12,16 +14,21 @@ export function requestHash(canonical: string): string {
 }
 
 /** ECDSA and RSA with SHA-256, or Ed25519. */
-export function signApproval(canonical: string, privateKey: KeyObject): Buffer {
-  return sign(digestFor(privateKey), bytesOf(canonical), privateKey);
+export function signApproval(canonical: string, privateKey: KeyObject, kind: ApprovalKind = 'act'): Buffer {
+  return sign(digestFor(privateKey), bytesOf(canonical, kind), privateKey);
 }
 
-export function isApproval(canonical: string, signature: Buffer, publicKey: KeyObject): boolean {
-  return verify(digestFor(publicKey), bytesOf(canonical), publicKey, signature);
+export function isApproval(
+  canonical: string,
+  signature: Buffer,
+  publicKey: KeyObject,
+  kind: ApprovalKind = 'act',
+): boolean {
+  return verify(digestFor(publicKey), bytesOf(canonical, kind), publicKey, signature);
 }
 
-function bytesOf(canonical: string): Buffer {
-  return Buffer.from(domain + canonical, 'utf8');
+function bytesOf(canonical: string, kind: ApprovalKind): Buffer {
+  return Buffer.from(domains[kind] + canonical, 'utf8');
 }
 
 function digestFor({ asymmetricKeyType }: KeyObject): string | undefined {

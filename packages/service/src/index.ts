@@ -66,6 +66,16 @@ export { personName } from './key-protocol/staff.ts';
 export { leaveNoCore } from './leave-no-core.ts';
 export { startLog } from './log.ts';
 export { openReleasedKey, sealReleasedKey } from './released-key.ts';
+export {
+  approveRestore,
+  makeRestoreRequest,
+  type RestoreApproval,
+  type RestoreRequest,
+  type RestoreSignatory,
+  type RestoreWish,
+  readRestoreApproval,
+  readRestoreRequest,
+} from './restore-request.ts';
 export { type MadeSlot, makeNewSlot } from './seal/make-slot.ts';
 export { openBox, sealBox } from './seal/sealed-box.ts';
 export { combineShares, maxShares, type SplitSecret, shareIndex, splitSecret } from './seal/shamir.ts';

@@ -8,6 +8,7 @@ import { repeated } from '../arguments.ts';
 import { configFileOf, type InstallationOptions, withInstallation } from '../installation.ts';
 import { withKeyAdmin } from '../key-admin.ts';
 import { printFacts, printJson } from '../output.ts';
+import { addRestoreRequestCommands } from '../restore-request.ts';
 import { projectRoot } from '../up/layout.ts';
 
 type Options = InstallationOptions & { readonly json?: boolean };
@@ -20,6 +21,9 @@ interface Custodians extends Options {
   readonly passphraseFile?: string;
   readonly unsealShare?: readonly string[];
   readonly shareKey?: string;
+  readonly request?: string;
+  readonly approval?: readonly string[];
+  readonly quorumAlone?: boolean;
 }
 
 export function addBackupCommands(program: Command): void {
@@ -61,16 +65,22 @@ export function addBackupCommands(program: Command): void {
     )
     .action((file: string, options: Custodians) => run(['verify', file, ...keysOf(options)], options.json));
 
+  addRestoreRequestCommands(backup);
+
   withSecret(withInstallation(withShares(backup.command('restore <file>'))))
     .description('put the store of a backup on a machine that has none')
     .requiredOption('--checkpoint <file>', 'a head that `sealpost audit head --json` gave out and the custodians held')
     .option('--accept-loss <records>', 'take a backup older than the checkpoint, naming what is lost; or `all`')
+    .option('--request <file>', 'who wants it: as `sealpost backup request` made it')
+    .option('--approval <file>', 'who agrees: as `sealpost backup approve` made it; once for each', repeated)
+    .option('--quorum-alone', 'too few people are left to approve: the shares decide alone, and the log says so')
     .addHelpText(
       'after',
       `
 Example:
   sealpost backup restore 2026-06-01T020000.000Z.sealpost-backup --config /etc/sealpost.yaml --recipient backup.recipient.json \\
-    --share backup.share-1.json --share backup.share-4.json --share backup.share-5.json --checkpoint audit-head.json`,
+    --share backup.share-1.json --share backup.share-4.json --share backup.share-5.json --checkpoint audit-head.json \\
+    --request restore.request --approval bob.approval`,
     )
     .action((file: string, options: Custodians) =>
       run(['restore', file, '--config', configFileOf(options), ...keysOf(options)], options.json),
@@ -102,7 +112,7 @@ function withSecret(command: Command): Command {
 }
 
 function keysOf(options: Custodians): string[] {
-  const { recipient, share, checkpoint, acceptLoss, passphraseFile, unsealShare, shareKey } = options;
+  const { recipient, share, checkpoint, acceptLoss, passphraseFile, unsealShare, shareKey, request } = options;
   const maybe = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
   return [
     '--recipient',
@@ -113,6 +123,9 @@ function keysOf(options: Custodians): string[] {
     ...maybe('--passphrase-file', passphraseFile),
     ...(unsealShare ?? []).flatMap((file) => ['--unseal-share', file]),
     ...maybe('--share-key', shareKey),
+    ...maybe('--request', request),
+    ...(options.approval ?? []).flatMap((file) => ['--approval', file]),
+    ...(options.quorumAlone ? ['--quorum-alone'] : []),
   ];
 }
 

@@ -1,7 +1,9 @@
 // Names that have to resolve, next hops that have to answer, and the gateway's own listeners.
 
 import { lookup } from 'node:dns/promises';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import { type Installation, within } from '@sealpost/service';
 import { connectSmtp, type SmtpSource } from '@sealpost/testkit';
 import { type Finding, failed, ok, warning, wordsOf } from './finding.ts';
@@ -15,14 +17,16 @@ interface HostPort {
   readonly port: number;
 }
 
+type Route = Installation['egress']['routes'][number];
+
 /** Next hops are looked at from where the egress runs, listeners from where the ingress does. */
 export async function examineNetwork(config: Installation): Promise<Finding[]> {
   const { installation, egress, ingress } = config;
   const here = rolesHere(config);
   const findings = [
     examineName(installation),
-    ...(here.includes('egress') ? egress.routes : []).map(({ nextHop, tls }, at) =>
-      examineNextHop(`egress.routes[${at}].nextHop`, nextHop, tls),
+    ...(here.includes('egress') ? egress.routes : []).map((route, at) =>
+      examineNextHop(`egress.routes[${at}].nextHop`, route),
     ),
     ...(here.includes('ingress')
       ? [
@@ -52,7 +56,7 @@ async function examineName(name: string): Promise<Finding> {
   }
 }
 
-async function examineNextHop(what: string, nextHop: HostPort, tls: string): Promise<Finding> {
+async function examineNextHop(what: string, { nextHop, tls, caFile, serverName }: Route): Promise<Finding> {
   const { host, port } = nextHop;
   if (isIP(host) === 0) {
     try {
@@ -61,7 +65,17 @@ async function examineNextHop(what: string, nextHop: HostPort, tls: string): Pro
       return failed(what, `${host} is not in the DNS`, 'correct the name, or the resolver of this machine');
     }
   }
-  const offered = await greeted(nextHop);
+  const name = serverName ?? host;
+  const offered = await greeted(
+    nextHop,
+    tls === 'verified'
+      ? {
+          rejectUnauthorized: true,
+          ...(isIP(name) === 0 ? { servername: name } : {}),
+          ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
+        }
+      : {},
+  );
   if (typeof offered === 'string')
     return failed(what, `${host}:${port} ${offered}`, 'start that server, or open the way to it');
   if (tls !== 'off' && !offered.startTls) {
@@ -69,6 +83,13 @@ async function examineNextHop(what: string, nextHop: HostPort, tls: string): Pro
     return tls === 'opportunistic'
       ? warning(what, text, 'mail goes there in clear; switch TLS on there')
       : failed(what, text, 'switch TLS on there: nothing is delivered without');
+  }
+  if (tls !== 'off' && offered.fault !== undefined) {
+    return failed(
+      what,
+      `TLS with ${host}:${port} cannot be had (${offered.fault})`,
+      'give that server a certificate for its name, or the route the `caFile` and `serverName` to believe it by',
+    );
   }
   return ok(what, `${host}:${port} answers${offered.startTls ? ' and offers STARTTLS' : ''}`);
 }
@@ -85,19 +106,38 @@ async function examineListener(what: string, { host, port }: HostPort, startTls:
       `${local}:${port} offers no STARTTLS`,
       'another program may have the port; else restart the ingress',
     );
+  if (startTls !== 'off' && offered.fault !== undefined)
+    return failed(
+      what,
+      `TLS with ${local}:${port} cannot be had (${offered.fault})`,
+      'look at `ingress.tls`, and restart the ingress',
+    );
   return ok(what, `${local}:${port} answers${offered.startTls ? ' and offers STARTTLS' : ''}`);
 }
 
+interface Offered {
+  readonly startTls: boolean;
+  /** Why TLS, which it offers, cannot be had. */
+  readonly fault?: string;
+}
+
 /** What the server offers, or why it does not answer. */
-async function greeted(address: HostPort): Promise<{ readonly startTls: boolean } | string> {
+async function greeted(address: HostPort, tls: ConnectionOptions = {}): Promise<Offered | string> {
   let source: SmtpSource | undefined;
   try {
     const client = await within(patienceMs, () => connectSmtp(address));
     source = client;
     const { code, lines } = await within(patienceMs, () => client.greet('doctor.invalid'));
-    await within(patienceMs, () => client.command('QUIT')).catch(() => undefined);
     if (code !== 250) return `answers EHLO with ${code}`;
-    return { startTls: lines.some((line) => line.toUpperCase() === 'STARTTLS') };
+    const startTls = lines.some((line) => line.toUpperCase() === 'STARTTLS');
+    if (!startTls) return { startTls };
+    try {
+      await within(patienceMs, () => client.startTls(tls));
+      await within(patienceMs, () => client.command('QUIT')).catch(() => undefined);
+      return { startTls };
+    } catch (error) {
+      return { startTls, fault: wordsOf(error) };
+    }
   } catch (error) {
     return `does not answer (${wordsOf(error)})`;
   } finally {

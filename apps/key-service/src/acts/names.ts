@@ -15,4 +15,6 @@ export const actNames = [
   'slot-remove',
   'slot-rotate',
 ] as const;
+/** Approved on files and without the service (backup/restore-approvals.ts); the policy names it like the others. */
+export const restoreAct = 'restore';
 export type ActName = (typeof actNames)[number];

@@ -7,7 +7,7 @@ import type { OpenStore } from '../open-store.ts';
 import { policyOf } from '../policy/policy.ts';
 import { isInReach } from '../policy/reach.ts';
 import type { Act } from './act.ts';
-import { type ActName, actNames } from './names.ts';
+import { type ActName, actNames, restoreAct } from './names.ts';
 
 const form = z.strictObject({ policy: policyForm });
 
@@ -29,7 +29,9 @@ export const policyChange: Act<z.output<typeof form>> = {
 /** Fault: `policy-unusable`. */
 async function assertUsable(policy: KeyPolicy, { development, people }: OpenStore): Promise<void> {
   const { approvals, secondFactor } = policy;
-  const isUnknown = Object.keys(approvals.acts).some((name) => !actNames.includes(name as ActName));
+  const isUnknown = Object.keys(approvals.acts).some(
+    (name) => name !== restoreAct && !actNames.includes(name as ActName),
+  );
   const rules = [approvals.default, ...Object.values(approvals.acts)];
   const isWeak = !secondFactor.required || rules.some(({ needed }) => needed === 0);
   if (isUnknown || (isWeak && !development) || !isInReach(policy, await people.list())) {

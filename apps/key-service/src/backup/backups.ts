@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { type Clock, fail, type Log } from '@sealpost/core';
 import type { KeyServerConfig } from '@sealpost/service';
 import type { Keeper } from '../keeper.ts';
-import { lastDrill } from './drill.ts';
+import { type DrillReport, lastDrill } from './drill.ts';
 import { backupSuffix } from './make-backup.ts';
+import { pruneBackups } from './prune-backups.ts';
 
 /** How often it is looked whether a backup is due; also how long what was read from the directory serves. */
 const lookEveryMs = 60_000;
@@ -36,15 +37,15 @@ export function keepBackups(config: KeyServerConfig['backup'], keeper: Keeper, l
   function look(place: string): { readonly backup: number; readonly drill: number } {
     const now = clock.now().getTime();
     if (read && now - read.at < lookEveryMs) return read;
-    read = { at: now, backup: newestBackup(place), drill: drilled(place) };
+    read = { at: now, backup: newestBackup(place), drill: new Date(drilled(place)?.at ?? 0).getTime() };
     return read;
   }
 
-  function drilled(place: string): number {
+  function drilled(place: string): DrillReport | undefined {
     try {
-      return lastDrill(place, keeper.auditKey())?.getTime() ?? 0;
+      return lastDrill(place, keeper.auditKey());
     } catch {
-      return 0;
+      return undefined;
     }
   }
 
@@ -55,6 +56,8 @@ export function keepBackups(config: KeyServerConfig['backup'], keeper: Keeper, l
     try {
       const { bytes } = await keeper.backUp();
       log.event('backup.made', { bytes });
+      const count = pruneBackups(place, config, drilled(place)?.backup.createdAt, clock.now());
+      if (count > 0) log.event('backup.removed', { count });
     } catch (error) {
       log.event('backup.failed', error instanceof Error ? { error } : {});
     } finally {

@@ -5,16 +5,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SetupError } from '@sealpost/core';
 import { ConfigError, loadConfig } from '@sealpost/service';
-import { initialise } from '../init.ts';
+import { readPassphrase } from '../init-slots.ts';
+import type { Keeper } from '../keeper.ts';
 import { openStored, type Secrets } from '../open-stored.ts';
 import { drill } from './drill.ts';
 import { makeQuorum } from './quorum.ts';
-import { type BackupKeys, missingRecords, readBackup, readCheckpoint, restoreStore } from './restore.ts';
+import { type BackupKeys, missingRecords, readBackup, readCheckpoint } from './restore.ts';
+import { type ApprovedRestore, readOrder, restoreApproved } from './restore-approved.ts';
 
 const usage = `Usage:
   main.ts backup quorum --needed N --of M --out PREFIX
   main.ts backup verify FILE --recipient FILE --share FILE... [--checkpoint FILE]
   main.ts backup restore FILE --config FILE --recipient FILE --share FILE... --checkpoint FILE [--accept-loss N|all] [SECRET]
+    [--request FILE --approval FILE... | --quorum-alone]
   main.ts backup drill FILE --config FILE --recipient FILE --share FILE... [SECRET]
 SECRET, what opens the store where nothing does by itself:
   --passphrase-file FILE | --unseal-share FILE... [--share-key FILE]
@@ -29,6 +32,9 @@ const options = {
   share: { type: 'string', multiple: true },
   checkpoint: { type: 'string' },
   'accept-loss': { type: 'string' },
+  request: { type: 'string' },
+  approval: { type: 'string', multiple: true },
+  'quorum-alone': { type: 'boolean' },
   'passphrase-file': { type: 'string' },
   'unseal-share': { type: 'string', multiple: true },
   'share-key': { type: 'string' },
@@ -57,7 +63,7 @@ export async function runBackup(args: readonly string[]): Promise<unknown> {
 
 class UsageFault extends Error {}
 
-type Values = Readonly<Partial<Record<keyof typeof options, string | string[]>>>;
+type Values = Readonly<Partial<Record<keyof typeof options, string | string[] | boolean>>>;
 
 /** What stood on the command line; what is needed and did not is a wrong command line. */
 class Given {
@@ -83,11 +89,22 @@ class Given {
   }
 
   secrets(): Secrets {
+    const passphraseFile = this.maybe('passphrase-file');
     return {
-      passphraseFile: this.maybe('passphrase-file'),
+      ...(passphraseFile === undefined ? {} : { passphraseFile, passphrase: readPassphrase(passphraseFile) }),
       shareFiles: this.#list('unseal-share'),
       shareKey: this.maybe('share-key'),
     };
+  }
+
+  /** Who wants a restore. */
+  order(): ApprovedRestore['order'] {
+    const request = this.maybe('request');
+    const approvals = this.#list('approval');
+    const isAlone = this.#values['quorum-alone'] === true;
+    if (request === undefined ? approvals.length > 0 : isAlone) throw new UsageFault();
+    if (request !== undefined) return readOrder(request, approvals);
+    return isAlone ? 'quorum-alone' : undefined;
   }
 
   #list(name: keyof typeof options): readonly string[] {
@@ -124,12 +141,12 @@ const words: Readonly<Record<string, Run>> = {
     const config = loadConfig(given.need('config'));
     const checkpoint = readCheckpoint(given.need('checkpoint'));
     const loss = given.maybe('accept-loss') ?? '0';
-    const acceptLoss = loss === 'all' ? Number.POSITIVE_INFINITY : Number(loss);
-    if (Number.isNaN(acceptLoss)) throw new UsageFault();
-    const backup = await readBackup(file, given.keys());
-    await restoreStore(backup, config, { checkpoint, acceptLoss });
-    // The log that the store knows is gone with the old machine: a new one begins and says which it follows.
-    const said = await initialise(config, { replaceLog: true, ...given.secrets() });
+    const acceptLoss = loss === 'all' ? loss : Number(loss);
+    if (acceptLoss !== 'all' && !(Number.isInteger(acceptLoss) && acceptLoss >= 0)) throw new UsageFault();
+    const order = given.order();
+    const [sealed, backup] = [readFileSync(file), await readBackup(file, given.keys())];
+    const secrets = given.secrets();
+    const said = await restoreApproved({ backup, sealed, config, checkpoint, acceptLoss, secrets, order });
     return { restored: config.keyServer.directory, createdAt: backup.manifest.createdAt, said };
   },
 
@@ -138,13 +155,8 @@ const words: Readonly<Record<string, Run>> = {
     const backup = await readBackup(file, given.keys());
     const secrets = given.secrets();
     const clock = { now: () => new Date() };
-    const done = await drill(
-      backup,
-      readFileSync(file),
-      config,
-      (keeper) => openStored(keeper, config, secrets),
-      clock,
-    );
+    const unseal = (keeper: Keeper) => openStored(keeper, config, secrets);
+    const done = await drill({ backup, config, clock, unseal }, readFileSync(file));
     if (!done.report.passed) throw new SetupError(`the drill did not pass: ${JSON.stringify(done.report)}`);
     return done;
   },

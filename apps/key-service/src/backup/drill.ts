@@ -2,18 +2,18 @@
 // every key of it unwrapped. The report is signed by the audit key that came out of the backup, so it cannot be had otherwise.
 
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, type KeyId, type Log, SetupError, setupReceiver, tenantId } from '@sealpost/core';
-import { type Installation, keyStates, parseHead } from '@sealpost/service';
+import { type KeyId, setupReceiver, tenantId } from '@sealpost/core';
+import { type Installation, KeyFault, keyStates } from '@sealpost/service';
 import { installationTenant } from '../authority/authority.ts';
-import { type Keeper, openKeeper } from '../keeper.ts';
 import type { OpenStore } from '../open-store.ts';
+import type { StoredKey } from '../store/key-store.ts';
 import { privateKeyOf } from '../vault/wrap-key.ts';
-import { type Backup, isSigned, type Manifest, sha256Of, signedForm } from './backup-file.ts';
+import { isSigned, type Manifest, sha256Of, signedForm } from './backup-file.ts';
 import { canaryInfo, writeDurably } from './make-backup.ts';
-import { type Checkpoint, restoreStore } from './restore.ts';
+import { inScratch, type Scratch } from './scratch.ts';
 
 export interface DrillReport {
   readonly v: 1;
@@ -23,6 +23,8 @@ export interface DrillReport {
   readonly keys: number;
   /** Those that did not open. */
   readonly broken: number;
+  /** Keys in a token that was not to be had: what the store keeps of them opened, and nobody asked the token. */
+  readonly untried: number;
   readonly canary: boolean;
   readonly seconds: number;
   readonly passed: boolean;
@@ -37,77 +39,44 @@ interface SignedReport {
 
 const reportPrefix = 'drill-';
 
-/** `unseal` opens the scratch store as an operator would. Throws what kept it from opening. */
-export async function drill(
-  backup: Backup,
-  sealed: Buffer,
-  config: Installation,
-  unseal: (keeper: Keeper) => Promise<void>,
-  clock: Clock,
-): Promise<{ report: DrillReport; file: string }> {
+/** Throws what kept the store from opening. */
+export async function drill(scratch: Scratch, sealed: Buffer): Promise<{ report: DrillReport; file: string }> {
   const started = performance.now();
-  const scratch = mkdtempSync(join(tmpdir(), 'sealpost-drill-'));
-  try {
-    const place = scratchConfig(config, scratch);
-    await restoreStore(backup, place, { checkpoint: ownHead(backup), acceptLoss: 0 });
-    const keeper = await openKeeper({ config: place, clock, log: silent, replaceLog: true });
-    try {
-      await unseal(keeper);
-      const { keys, broken } = await openAll(keeper.store(), config);
-      const canary = await opensCanary(keeper.store(), backup.manifest);
-      const { createdAt, head } = backup.manifest;
-      const report: DrillReport = {
-        v: 1,
-        at: clock.now().toISOString(),
-        backup: { sha256: sha256Of(sealed), createdAt, head },
-        keys,
-        broken,
-        canary,
-        seconds: Math.round(performance.now() - started) / 1000,
-        passed: canary && broken === 0 && keys > 0,
-      };
-      const bytes = Buffer.from(JSON.stringify(report));
-      const signed: SignedReport = {
-        report: bytes.toString('base64'),
-        signature: keeper.sign(signedForm('drill', bytes)).toString('base64'),
-        key: keeper.auditKey(),
-      };
-      const file = join(
-        config.keyServer.backup.directory ?? scratch,
-        `${reportPrefix}${report.at.replaceAll(':', '')}.json`,
-      );
-      writeDurably(file, Buffer.from(`${JSON.stringify(signed)}\n`));
-      return { report, file };
-    } finally {
-      await keeper.close();
-    }
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  const { backup, config, clock } = scratch;
+  return await inScratch(scratch, async (keeper) => {
+    const { keys, broken, untried } = await openAll(keeper.store(), config);
+    const canary = await opensCanary(keeper.store(), backup.manifest);
+    const { createdAt, head } = backup.manifest;
+    const report: DrillReport = {
+      v: 1,
+      at: clock.now().toISOString(),
+      backup: { sha256: sha256Of(sealed), createdAt, head },
+      keys,
+      broken,
+      untried,
+      canary,
+      seconds: Math.round(performance.now() - started) / 1000,
+      passed: canary && broken === 0 && keys > 0,
+    };
+    const bytes = Buffer.from(JSON.stringify(report));
+    const signed: SignedReport = {
+      report: bytes.toString('base64'),
+      signature: keeper.sign(signedForm('drill', bytes)).toString('base64'),
+      key: keeper.auditKey(),
+    };
+    const name = `${reportPrefix}${report.at.replaceAll(':', '')}.json`;
+    const file = join(config.keyServer.backup.directory ?? tmpdir(), name);
+    writeDurably(file, Buffer.from(`${JSON.stringify(signed)}\n`));
+    return { report, file };
+  });
 }
 
-function scratchConfig(config: Installation, scratch: string): Installation {
-  const { keyServer } = config;
-  const audit = { ...keyServer.audit, file: join(scratch, 'audit', 'audit.log') };
-  return { ...config, keyServer: { ...keyServer, directory: join(scratch, 'keys'), audit } };
-}
-
-/** A drill asks whether the backup opens, not whether it is the newest. */
-function ownHead({ manifest }: Backup): Checkpoint {
-  const head = parseHead(manifest.head);
-  if (!head) throw new SetupError('the backup names no head of the audit log');
-  return { head, key: manifest.key };
-}
-
-/** The scratch store speaks to nobody but the person who drills. */
-const silent: Log = { event: () => undefined };
-
-/** When the last drill passed whose report in `directory` this audit key signed. */
-export function lastDrill(directory: string, key: string): Date | undefined {
+/** The report in `directory` of the last drill that passed, if this audit key signed it. */
+export function lastDrill(directory: string, key: string): DrillReport | undefined {
   const names = readdirSync(directory).filter((name) => name.startsWith(reportPrefix) && name.endsWith('.json'));
   for (const name of names.sort().reverse()) {
     const report = readReport(join(directory, name), key);
-    if (report?.passed) return new Date(report.at);
+    if (report?.passed) return report;
   }
   return undefined;
 }
@@ -124,21 +93,39 @@ export function readReport(file: string, key: string): DrillReport | undefined {
   }
 }
 
-async function openAll({ keys }: OpenStore, { tenants }: Installation): Promise<{ keys: number; broken: number }> {
-  let [opened, broken] = [0, 0];
+interface Opened {
+  readonly keys: number;
+  readonly broken: number;
+  readonly untried: number;
+}
+
+async function openAll(store: OpenStore, { tenants }: Installation): Promise<Opened> {
+  const found: Record<Outcome, number> = { opens: 0, broken: 0, untried: 0 };
   for (const tenant of [installationTenant, ...tenants.map(({ id }) => tenantId(id))]) {
-    for (const key of await keys.ofTenant(tenant)) {
-      // Destroyed and suspended ones open nothing.
-      if (!keyStates[key.state].opens) continue;
-      try {
-        keys.withSecret(key, () => undefined);
-        opened += 1;
-      } catch {
-        broken += 1;
-      }
+    for (const key of await store.keys.ofTenant(tenant)) {
+      // Destroyed and waiting ones open nothing.
+      if (keyStates[key.state].opens) found[await outcomeOf(key, store)] += 1;
     }
   }
-  return { keys: opened, broken };
+  return { keys: found.opens, broken: found.broken, untried: found.untried };
+}
+
+type Outcome = 'opens' | 'broken' | 'untried';
+
+async function outcomeOf(key: StoredKey, { keys, hsm }: OpenStore): Promise<Outcome> {
+  try {
+    if (!key.token) {
+      keys.withSecret(key, () => undefined);
+      return 'opens';
+    }
+    keys.secretBeside(key).fill(0);
+    if (!hsm) return 'untried';
+    const { publicKey } = await hsm.find(key.token);
+    return publicKey?.equals(key.spki) ? 'opens' : 'broken';
+  } catch (error) {
+    const isAway = error instanceof KeyFault && ['hsm-unavailable', 'hsm-pin-wrong'].includes(error.code);
+    return isAway ? 'untried' : 'broken';
+  }
 }
 
 async function opensCanary({ keys }: OpenStore, { canary }: Manifest): Promise<boolean> {

@@ -18,6 +18,11 @@ const canaryKey = { tenant: installationTenant, identity: 'backup-canary', use: 
 export const canaryInfo = Buffer.from('sealpost backup canary');
 export const backupSuffix = '.sealpost-backup';
 
+/** Of the file. */
+export function backupName(createdAt: Date): string {
+  return `${createdAt.toISOString().replaceAll(':', '')}${backupSuffix}`;
+}
+
 export interface BackupSource {
   readonly config: KeyServerConfig['backup'];
   readonly store: OpenStore;
@@ -47,7 +52,7 @@ export async function makeBackup(source: BackupSource): Promise<BackupMade> {
   orFault('backup-not-written', () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
   const canary = sealCanary(await ensureCanaryKey(source));
   const createdAt = store.now();
-  const file = join(directory, `${createdAt.toISOString().replaceAll(':', '')}${backupSuffix}`);
+  const file = join(directory, backupName(createdAt));
   const copy = await store.copy();
   const manifest: Manifest = {
     v: 2,

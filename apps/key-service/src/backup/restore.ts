@@ -21,6 +21,8 @@ export interface BackupKeys {
 
 /** What the custodians hold: `sealpost audit head --json`. */
 export interface Checkpoint {
+  /** The head as it is written down. */
+  readonly text: string;
   readonly head: SignedHead;
   readonly key: string;
 }
@@ -48,8 +50,9 @@ export function readCheckpoint(file: string): Checkpoint {
     return refuse();
   }
   const head = typeof found.head === 'string' ? parseHead(found.head) : undefined;
-  const { key } = found;
-  return head && typeof key === 'string' && signs(key, head) ? { head, key } : refuse();
+  const { head: text, key } = found;
+  const isWhole = typeof text === 'string' && typeof key === 'string';
+  return isWhole && head && signs(key, head) ? { text, head, key } : refuse();
 }
 
 function signs(key: string, head: SignedHead): boolean {
@@ -77,13 +80,12 @@ export interface RestoreOptions {
   readonly acceptLoss: number;
 }
 
-/** Writes the store. SetupError when there is one already, or the backup lacks more than was accepted. */
-export async function restoreStore(
+/** SetupError when there is a store already, or the backup lacks more than was accepted. */
+export function assertRestorable(
   backup: Backup,
-  config: Installation,
+  { keyServer: { directory } }: Installation,
   { checkpoint, acceptLoss }: RestoreOptions,
-): Promise<void> {
-  const { directory } = config.keyServer;
+): void {
   if (storeExists(directory)) throw new SetupError(`there is a key store in ${directory}; restore to an empty place`);
   const missing = missingRecords(backup, checkpoint);
   if (missing > acceptLoss)
@@ -92,6 +94,12 @@ export async function restoreStore(
         ? `the backup is older than the checkpoint: ${missing} audit records were written after it. Use a later backup, or accept the loss by its number: --accept-loss ${missing}`
         : 'the audit log was begun anew between the backup and the checkpoint. Use a later backup, or accept the loss: --accept-loss all',
     );
+}
+
+/** Writes the store. SetupError as above. */
+export async function restoreStore(backup: Backup, config: Installation, options: RestoreOptions): Promise<void> {
+  assertRestorable(backup, config, options);
+  const { directory } = config.keyServer;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (backup.manifest.v === 1) writeDurably(join(directory, databaseFile), backup.store);
   else await putInto(directory, backup.store);

@@ -99,6 +99,8 @@ export const keyServer = z
           .optional()
           .describe('Public key of the quorum that opens backups, as `sealpost backup quorum` made it'),
         everyHours: count(1, 720).default(24).describe('A backup is made when the newest is older than this'),
+        keep: count(1, 10_000).optional().describe('Newest backups that stay; without this and `keepDays` all do'),
+        keepDays: count(1, 36_500).optional().describe('A backup that is younger stays too'),
       })
       .refine(
         ({ directory, recipient }) => (directory === undefined) === (recipient === undefined),

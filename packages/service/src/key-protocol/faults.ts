@@ -61,6 +61,7 @@ export const keyFaults = {
   ],
   'hsm-unavailable': [503, 'The token does not answer; try again later'],
   'audit-tampered': [503, 'The audit log is not the one that this store wrote; the store stays sealed'],
+  'store-tampered': [503, 'The store does not hold what it wrote last; it stays sealed'],
   'policy-missing': [503, 'The store has no policy; run `init` once'],
   'store-foreign': [503, 'The service CA on disk is not the one of the store; the store stays sealed'],
 } as const satisfies Record<string, readonly [status: number, text: string]>;
