@@ -33,7 +33,8 @@ async function withStore<T>(
     assert.ok(outer);
     const found = await findRoot(outer.slots, kind, bytes, outer.id);
     if (!found) return undefined;
-    const store = await openStore(database, outer, found.root, { limits, hsm: undefined, now: () => new Date() });
+    const parts = { limits, hsm: undefined, now: () => new Date() };
+    const store = await openStore(database, outer, found.root, parts, 0);
     try {
       return await use(store);
     } finally {

@@ -13,8 +13,11 @@ import type { Transactions } from './transactions.ts';
 /** Rows in one transaction: some milliseconds, in which nobody else is served. */
 const batchRows = 64;
 
-/** `index` makes the names that rows are found by and hides no key: another one would have every row looked for under two names. */
-const fixedUses: readonly KekUse[] = ['index'];
+/**
+ * These make names and sums and hide no key. By another `index` every row would be looked for under two names, by another `state` the
+ * store judged by two sums.
+ */
+const fixedUses: readonly KekUse[] = ['index', 'state'];
 /** Whose versions stay: addresses stand in the log by the one of their time, and are looked for by each. */
 const keptUses: readonly KekUse[] = ['audit'];
 
