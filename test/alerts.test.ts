@@ -27,6 +27,8 @@ test('promtool: every alert fires when it should and is silent beside it', (t) =
   assert.equal(run.status, 0, run.stdout + run.stderr);
   const untested = alerts.filter((name) => !new RegExp(`alertname: ${name}\\n +exp_alerts:\\n +- `).test(tests));
   assert.deepEqual(untested, [], 'each is seen firing');
+  const unquiet = alerts.filter((name) => !tests.includes(`alertname: ${name}, exp_alerts: [] }`));
+  assert.deepEqual(unquiet, [], 'each is seen silent');
 });
 
 test('rules ask for metrics, labels, stages and events that exist', () => {

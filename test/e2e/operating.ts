@@ -15,8 +15,12 @@ export type Kind = keyof Ready['pids'];
 const patienceMs = 30_000;
 
 /** Asks again and again until there is an answer. */
-export async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const deadline = performance.now() + patienceMs;
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
+  withinMs: number = patienceMs,
+): Promise<T> {
+  const deadline = performance.now() + withinMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;

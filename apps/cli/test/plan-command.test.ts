@@ -79,7 +79,7 @@ test('service times come from the metrics of an installation', async (t) => {
   }).listen(0, '127.0.0.1');
   await once(installation, 'listening');
   const { port: target } = installation.address() as AddressInfo;
-  await using prometheus = await startPrometheus([`127.0.0.1:${target}`], 200);
+  await using prometheus = await startPrometheus([`127.0.0.1:${target}`], { everyMs: 200 });
   try {
     const ask = () => run('--rate', '100/s', '--json', '--from-prometheus', prometheus.url);
     let answer = await ask();

@@ -77,8 +77,10 @@ export async function start({ config, log, clock, telemetry, instance }: Service
     ...stageMeters(telemetry, 'delivery'),
   });
 
-  // From 0, so that the first bounces of a route are an increase, as Prometheus sees it.
+  // From 0, so that the first bounces and failures of a route are an increase, as Prometheus sees it.
   for (const { name: route, direction } of config.egress.routes) {
+    for (const code of ['next-hop-unavailable', 'next-hop-tls'] as const)
+      telemetry.count('sealpost_deliveries_deferred_total', { route, code }, 0);
     for (const each of direction === undefined ? (['outbound', 'inbound'] as const) : [direction]) {
       for (const outcome of ['delivered', 'bounced'] as const)
         telemetry.count('sealpost_recipients_settled_total', { direction: each, route, outcome }, 0);

@@ -147,7 +147,10 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
     }
     const { root, slot } = found;
     const more = { limits: limitsOf(config), now: () => clock.now(), hsm: options.hsm };
-    const opened = await openStore(database, outer, root, more).finally(() => using(root, () => undefined));
+    const onRecord = replaceLog ? 0 : theJournal().commits();
+    const opened = await openStore(database, outer, root, more, onRecord)
+      .catch(notOpened)
+      .finally(() => using(root, () => undefined));
     try {
       await check(opened);
       await provision(opened, slot);
@@ -161,6 +164,16 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
     shares.reset();
     await mark();
     log.event('store.opened');
+  }
+
+  /** Somebody wrote to the store, or put an older one in its place. */
+  async function notOpened(error: unknown): Promise<never> {
+    if (error instanceof KeyFault && error.code === 'store-tampered') {
+      reason = 'store-tampered';
+      log.event('alert.authenticity', { reason: 'the key store does not hold what it wrote last' });
+      await watch.event('unseal-refused', { result: 'store-tampered' });
+    }
+    throw error;
   }
 
   async function check(opened: OpenStore): Promise<void> {

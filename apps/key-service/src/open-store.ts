@@ -28,6 +28,7 @@ import { makePrivateKey } from './store/make-key.ts';
 import { type Outbox, openOutbox } from './store/outbox.ts';
 import { markDevelopment, type OuterStore } from './store/outer.ts';
 import { openRecords, type Records } from './store/records.ts';
+import { type GuardedDatabase, openState } from './store/state.ts';
 import { openTransactions } from './store/transactions.ts';
 import { type Keks, openKeks } from './vault/keks.ts';
 import { openSlotBook, type SlotBook } from './vault/slot-book.ts';
@@ -60,6 +61,8 @@ export interface StoreParts {
 
 export interface OpenStore extends StoreParts {
   readonly id: string;
+  /** How many changes were ever committed to it (state.ts). */
+  commits(): number;
   readonly records: Records;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
@@ -94,16 +97,20 @@ export interface OpenStore extends StoreParts {
   forget(): void;
 }
 
-/** Opens the store with its root key, which stays the caller's to overwrite. Error: `sealed-malformed`. */
+/**
+ * Opens the store with its root key, which stays the caller's to overwrite. `onRecord`: the commits that the audit log knows of.
+ * Error: `sealed-malformed`; fault: `store-tampered`.
+ */
 export async function openStore(
   database: Database,
   outer: OuterStore,
   root: Buffer,
   parts: StoreParts,
+  onRecord: number,
 ): Promise<OpenStore> {
   const keks = openKeks(root, outer.keks, outer.id);
   try {
-    return await assemble(database, outer, keks, parts);
+    return await assemble(await openState(database, keks, outer.id, onRecord), outer, keks, parts);
   } catch (error) {
     keks.forget();
     throw error;
@@ -111,7 +118,7 @@ export async function openStore(
 }
 
 async function assemble(
-  database: Database,
+  { database, commits }: GuardedDatabase,
   { id: storeId, development }: OuterStore,
   keks: Keks,
   parts: StoreParts,
@@ -135,6 +142,7 @@ async function assemble(
   return {
     ...parts,
     id: storeId,
+    commits,
     records,
     keys,
     certificates,

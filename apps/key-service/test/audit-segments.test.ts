@@ -46,6 +46,33 @@ async function written(file: string, records: number) {
   return { memory: { log: signer.log, replaced: [], ...at }, held };
 }
 
+test('how many changes the store had is found in the last file alone, and nowhere else in a record', async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, 'audit.log');
+  let commits = 41;
+  const journal = await reopened(file);
+  journal.signWith(signer, () => commits);
+  await journal.append(entry('x","commits":99,"'));
+  for (; commits < 60; commits++) await journal.append(entry(`m${commits}`));
+  await journal.close();
+  assert.ok((await segmentsOf(file)).length > 2);
+  const again = await reopened(file);
+  assert.equal(again.commits(), 59);
+  // A whole file by a process that never opened the store: the next one begins with what is known.
+  for (let at = 0; at < 12; at++) await again.append(entry('sealed'));
+  await again.close();
+  const last = await openLog({ file, deadlineMs: 2_000, segmentBytes, log: silent, clock });
+  assert.equal(last?.commits(), 59);
+  await last?.close();
+  const strange = join(directory.path, 'strange.log');
+  const other = await reopened(strange);
+  await other.append(entry('x","commits":99,"'));
+  await other.close();
+  const read = await reopened(strange);
+  assert.equal(read.commits(), 0);
+  await read.close();
+});
+
 test('a full file is closed, the next begins with a checkpoint, and the chain goes on over starts', async () => {
   await using directory = await temporaryDirectory();
   const file = join(directory.path, 'audit.log');

@@ -228,6 +228,26 @@ test('a drill opens the canary and every key, and its signed report is what the 
   rmSync(join(place.path, 'lost-slot'), { recursive: true });
 });
 
+test('a directory that cannot be written, and a quorum key that is not there, are told as what they are', async () => {
+  const operator = service.call('operator');
+  const isFault = (code: string) => (error: unknown) => error instanceof KeyFault && error.code === code;
+  for (const [name, stand, code] of [
+    ['q.recipient.json', '{}', 'backup-recipient-unreadable'],
+    ['backups', '', 'backup-not-written'],
+  ] as const) {
+    const [own, away] = [join(place.path, name), join(place.path, 'away')];
+    renameSync(own, away);
+    try {
+      if (name === 'q.recipient.json') await assert.rejects(operator.call('backup-make', {}), isFault(code));
+      writeFileSync(own, stand);
+      await assert.rejects(operator.call('backup-make', {}), isFault(code));
+    } finally {
+      rmSync(own, { force: true });
+      renameSync(away, own);
+    }
+  }
+});
+
 test('a service without backups in its configuration says so', async () => {
   await using plain = await runKeyService();
   const operator = openKeyConnection(plain.config.keyService, 'operator');

@@ -33,6 +33,9 @@ async function add(store: OpenStore, use: KeyUse, count: number): Promise<void> 
   });
 }
 
+/** They make names and sums, and hide nothing. */
+const fixed: readonly string[] = ['index', 'audit', 'state'];
+
 function versionsOf(store: OpenStore, use: (typeof kekUses)[number]): readonly number[] {
   return store.kekRotation.versions().find((each) => each.use === use)?.versions ?? [];
 }
@@ -52,13 +55,13 @@ test('every use that covers keys or rows is rotated; what makes names is not', a
   for (const use of ['signing', 'decryption', 'spool', 'mac'] as const) await add(store, use, 5);
   const isRefused = (error: unknown): boolean => error instanceof KeyFault && error.code === 'key-state';
   for (const use of kekUses) {
-    if (use === 'index' || use === 'audit') await assert.rejects(store.kekRotation.begin(use, self), isRefused);
+    if (fixed.includes(use)) await assert.rejects(store.kekRotation.begin(use, self), isRefused);
     else assert.equal(await store.kekRotation.begin(use, self), 2);
   }
   await assert.rejects(store.kekRotation.begin('signing', self), isRefused, 'while one replaces the other');
   while (await store.kekRotation.step());
   for (const { use, versions } of store.kekRotation.versions()) {
-    assert.deepEqual(versions, use === 'index' || use === 'audit' ? [1] : [2], use);
+    assert.deepEqual(versions, fixed.includes(use) ? [1] : [2], use);
   }
   assert.equal(await opened(store), 20);
   await setUp.reopen();

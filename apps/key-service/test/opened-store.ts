@@ -37,7 +37,7 @@ export async function openedStore(): Promise<OpenedStore> {
     const outer = await readOuter(database);
     if (!outer) throw new SetupError('no store');
     const limits = { leaseMs: 60_000, leasesPerClient: 10, acknowledgeMs: 1_000, ticketLifeMs: 5 * 86_400_000 };
-    return await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date(now) });
+    return await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date(now) }, 0);
   }
 
   async function close(): Promise<void> {

@@ -37,7 +37,7 @@ for (const name of readdirSync(recorded)) {
       assert.ok(outer && slot, opening);
       const root = await openSlot(slot, readSlotFile(join(directory.path, 'root')).bytes, outer.id);
       assert.ok(root);
-      const store = await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date() });
+      const store = await openStore(database, outer, root, { limits, hsm: undefined, now: () => new Date() }, 0);
       for (const { keyId, algorithm, spki } of holds.keys) {
         const key = await store.keys.get(keyId);
         assert.equal(key?.algorithm, algorithm);

@@ -20,11 +20,8 @@ const dying: typeof database = {
     if (isIt) process.kill(process.pid, 'SIGKILL');
   },
 };
-const store = await openStore(dying, outer, Buffer.from(root, 'hex'), {
-  limits,
-  hsm: undefined,
-  now: () => new Date(),
-});
+const parts = { limits, hsm: undefined, now: () => new Date() };
+const store = await openStore(dying, outer, Buffer.from(root, 'hex'), parts, 0);
 
 commits = 0;
 if (task === 'begin') await store.kekRotation.begin('decryption', { role: 'operator', name: 'test' });

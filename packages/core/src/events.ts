@@ -43,6 +43,7 @@ export const events = {
   'store.one-slot': 'warn',
   'hsm.failed': 'warn',
   'store.awaits-token': 'warn',
+
   'key.created': 'info',
   'key.imported': 'info',
   'key.rotated': 'info',

@@ -114,7 +114,7 @@ export type {
   Labels,
   MetricName,
   Reading,
-} from './telemetry/metrics.ts';
+} from './telemetry/metric-types.ts';
 export { metrics } from './telemetry/metrics.ts';
 export { showStages } from './telemetry/show-stages.ts';
 export { stageMeters } from './telemetry/stage-meters.ts';

@@ -25,7 +25,7 @@ import { KeyFault } from './key-protocol/faults.ts';
 import type { KeyAnswer, KeyOperation, KeyRequestInput } from './key-protocol/operations.ts';
 import { leaseBatches } from './lease-batches.ts';
 import { ephemeralBytes, type KeyPurpose } from './sealed-key.ts';
-import type { Labels } from './telemetry/metrics.ts';
+import type { Labels } from './telemetry/metric-types.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 import { watchRevocations } from './watch-revocations.ts';
 

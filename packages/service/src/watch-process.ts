@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceRole } from '@sealpost/core';
 import type { Installation } from './config/installation.ts';
-import type { Labels, Reading } from './telemetry/metrics.ts';
+import type { Labels, Reading } from './telemetry/metric-types.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 
 const expiry = 'sealpost_process_certificate_expiry_timestamp_seconds';

@@ -15,22 +15,37 @@ export interface Prometheus extends AsyncDisposable {
   readonly url: string;
   /** Values of the series that an instant query answers with. Throws with Prometheus' own words for a query that is none. */
   ask(query: string): Promise<readonly number[]>;
+  /** Names of the alerts that fire now. */
+  firing(): Promise<readonly string[]>;
+}
+
+export interface PrometheusOptions {
+  /** How often targets are read and rules are judged. */
+  readonly everyMs?: number;
+  /** Rule groups, as a rule file has them. */
+  readonly rules?: object;
 }
 
 export function hasPrometheus(): boolean {
   return spawnSync('prometheus', ['--version']).error === undefined;
 }
 
-/** Reads `/metrics` of the targets (`host:port`) each `everyMs`; resolves when it answers. */
-export async function startPrometheus(targets: readonly string[], everyMs = 1_000): Promise<Prometheus> {
+/** Reads `/metrics` of the targets (`host:port`); resolves when it answers. */
+export async function startPrometheus(
+  targets: readonly string[],
+  { everyMs = 1_000, rules = { groups: [] } }: PrometheusOptions = {},
+): Promise<Prometheus> {
   const directory = await temporaryDirectory();
   const file = join(directory.path, 'prometheus.yml');
   const interval = `${everyMs}ms`;
+  const ruleFile = join(directory.path, 'rules.yml');
   // JSON is YAML.
+  writeFileSync(ruleFile, JSON.stringify(rules));
   writeFileSync(
     file,
     JSON.stringify({
-      global: { scrape_interval: interval, scrape_timeout: interval },
+      global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
+      rule_files: [ruleFile],
       scrape_configs: [{ job_name: 'sealpost', static_configs: [{ targets }] }],
     }),
   );
@@ -62,6 +77,12 @@ export async function startPrometheus(targets: readonly string[], everyMs = 1_00
       };
       if (!data) throw new Error(`${query}: ${error}`);
       return data.result.map(({ value }) => Number(value[1]));
+    },
+    async firing() {
+      const { data } = (await (await fetch(`${url}/api/v1/alerts`)).json()) as {
+        data: { alerts: readonly { state: string; labels: { alertname: string } }[] };
+      };
+      return data.alerts.filter(({ state }) => state === 'firing').map(({ labels }) => labels.alertname);
     },
     [Symbol.asyncDispose]: stop,
   };

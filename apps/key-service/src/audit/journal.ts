@@ -31,8 +31,13 @@ export interface Journal {
   head(): { readonly head: ChainHead; readonly end: number; readonly segment: number };
   /** What the first line of the file signs, where it is a checkpoint; whether it is genuine, only the audit key tells. */
   opening(): SignedHead | undefined;
-  /** From now on heads are signed and checkpoints written; undefined ends that. */
-  signWith(signer: HeadSigner | undefined): void;
+  /**
+   * From now on heads are signed and checkpoints written, and each record says how many changes the store has (`commits`); undefined
+   * ends that.
+   */
+  signWith(signer: HeadSigner | undefined, commits?: () => number): void;
+  /** How many changes of the store the log knows of; 0 when it does not say. */
+  commits(): number;
   /** Resolves when everything before is under a signature on disk. Error: `audit-unavailable`. */
   checkpoint(at: Date): Promise<void>;
   /** The durable head, signed, as answers carry it; undefined before the first signer or record. */
@@ -52,6 +57,8 @@ export interface JournalOptions {
   readonly opening?: SignedHead | undefined;
   /** A file that reached this length is closed and the next one begun. */
   readonly segmentBytes?: number;
+  /** What the last record that says so knows of the store's changes. */
+  readonly commits?: number;
   /** Hashes of the last records, by number, oldest first. */
   readonly hashes?: Map<number, string>;
   readonly deadlineMs: number;
@@ -71,6 +78,8 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
   const { segmentBytes = Number.POSITIVE_INFINITY } = options;
   const hashes = options.hashes ?? new Map<number, string>();
   let signer: HeadSigner | undefined;
+  let storeCommits: (() => number) | undefined;
+  let { commits: known = 0 } = options;
   /** Records since the last checkpoint. */
   let unsigned = 0;
   let signed: { readonly of: ChainHead; readonly text: string } | undefined;
@@ -108,8 +117,9 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     const heads: ChainHead[] = [];
     let next = head;
     let since = unsigned;
+    const commits = storeCommits?.();
     const add = (entry: AuditEntry | Checkpoint): void => {
-      const { line, head: after } = chainLine(entry, next);
+      const { line, head: after } = chainLine(withCommits(entry, commits), next);
       lines.push(line);
       heads.push(after);
       next = after;
@@ -134,6 +144,7 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     })();
     await inTime(work);
     head = next;
+    known = commits ?? known;
     end += bytes.length;
     unsigned = since;
     for (const { seq, hash } of heads) remember(hashes, seq, hash);
@@ -142,7 +153,9 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
   /** The new file begins with a checkpoint of all before it. */
   async function beginSegment(by: HeadSigner, at: Date): Promise<void> {
     const signed = by.sign(head);
-    const { line, head: after } = chainLine({ at, kind: 'checkpoint', head: formatHead(signed), key: by.key }, head);
+    const checkpoint: Checkpoint = { at, kind: 'checkpoint', head: formatHead(signed), key: by.key };
+    // Whoever reads this file only must find it here.
+    const { line, head: after } = chainLine(withCommits(checkpoint, storeCommits?.() ?? (known || undefined)), head);
     const bytes = Buffer.from(line, 'utf8');
     await inTime(sink.rotate(segment, bytes));
     [opening, segment, head, end, unsigned] = [signed, after.seq, after, bytes.length, 0];
@@ -183,8 +196,10 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
     append: enter,
     head: () => ({ head, end, segment }),
     opening: () => opening,
-    signWith(next) {
+    commits: () => known,
+    signWith(next, commits) {
       signer = next;
+      storeCommits = commits;
       signed = undefined;
     },
     checkpoint: enter,
@@ -201,6 +216,10 @@ export function openJournal(sink: Sink, options: JournalOptions): Journal {
       await (hanging ? undefined : sink.close());
     },
   };
+}
+
+function withCommits<E extends AuditEntry | Checkpoint>(entry: E, commits: number | undefined): E {
+  return commits === undefined ? entry : { ...entry, commits };
 }
 
 /** Keeps the hash of a record, and those of the last ones before it. */

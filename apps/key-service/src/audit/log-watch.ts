@@ -87,7 +87,7 @@ export function watchLog({ journal, file, clock, log, replaceLog }: Parts): LogW
       if (replaceLog) {
         const { head } = known;
         await record('audit-log-replaced', { replaces: head ? `${head.seq} ${head.hash}` : 'none', result: 'ok' });
-        journal().signWith(by);
+        journal().signWith(by, store.commits);
         return true;
       }
       const shown = clientHeads.waited().find((head) => contradicts(head, journal(), known, by));
@@ -98,7 +98,7 @@ export function watchLog({ journal, file, clock, log, replaceLog }: Parts): LogW
         log.event('audit.failed', { reason: 'tampered' });
         return false;
       }
-      journal().signWith(by);
+      journal().signWith(by, store.commits);
       return true;
     },
     async mark() {

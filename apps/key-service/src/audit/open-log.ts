@@ -37,9 +37,11 @@ export async function openLog(options: LogOptions): Promise<Journal | undefined>
   if (replaceLog) await setAside(file, clock.now());
   const hashes = new Map<number, string>();
   let opening: SignedHead | undefined;
+  let commits = 0;
   const state = await readSegment(file, undefined, (line, { seq, hash }, before) => {
     if (hashes.size === 0 && before.seq > 0) opening = openingOf(line, before);
     remember(hashes, seq, hash);
+    commits = Math.max(commits, Number(/"commits":(\d{1,15})[,}]/.exec(line)?.[1] ?? 0));
   });
   const isGone = state.kind === 'genuine' && state.head.seq === 0 && (await closedSegments(file)).length > 0;
   if (state.kind === 'tampered' || isGone) {
@@ -58,6 +60,7 @@ export async function openLog(options: LogOptions): Promise<Journal | undefined>
     segment: state.start.seq + 1,
     segmentBytes,
     opening,
+    commits,
     hashes,
     deadlineMs,
     onFailure: (error) => log.event('audit.failed', error instanceof Error ? { error } : {}),

@@ -5,7 +5,7 @@ import { createHash, createPublicKey, randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fail, setupSender } from '@sealpost/core';
-import { KeyFault, type KeyServerConfig } from '@sealpost/service';
+import { KeyFault, type KeyFaultCode, type KeyServerConfig } from '@sealpost/service';
 import { installationTenant } from '../authority/authority.ts';
 import type { OpenStore } from '../open-store.ts';
 import type { StoredKey } from '../store/key-store.ts';
@@ -43,15 +43,16 @@ export interface BackupMade {
   readonly head: string;
 }
 
-/** Faults: `backup-not-configured`. */
+/** Faults: `backup-not-configured`, `backup-recipient-unreadable`, `backup-not-written`. */
 export async function makeBackup(source: BackupSource): Promise<BackupMade> {
   const { config, store, head, key, sign } = source;
   if (config.directory === undefined || config.recipient === undefined) throw new KeyFault('backup-not-configured');
-  const recipient = recipientKey(readFileSync(config.recipient, 'utf8'));
-  mkdirSync(config.directory, { recursive: true, mode: 0o700 });
+  const { directory, recipient: recipientFile } = config;
+  const recipient = orFault('backup-recipient-unreadable', () => recipientKey(readFileSync(recipientFile, 'utf8')));
+  orFault('backup-not-written', () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
   const canary = sealCanary(await ensureCanaryKey(source));
   const createdAt = store.now();
-  const file = join(config.directory, backupName(createdAt));
+  const file = join(directory, backupName(createdAt));
   const copy = await store.copy();
   const manifest: Manifest = {
     v: 2,
@@ -63,8 +64,17 @@ export async function makeBackup(source: BackupSource): Promise<BackupMade> {
     canary,
   };
   const sealed = sealBackup({ manifest, store: copy }, sign, recipient);
-  writeDurably(file, sealed);
+  orFault('backup-not-written', () => writeDurably(file, sealed));
   return { file, bytes: sealed.length, sha256: sha256Of(sealed), createdAt, head };
+}
+
+/** What the disk says goes to nobody; whose work it is to mend it, is told which part. */
+function orFault<T>(code: KeyFaultCode, act: () => T): T {
+  try {
+    return act();
+  } catch {
+    throw new KeyFault(code);
+  }
 }
 
 async function ensureCanaryKey({ store, recorded }: BackupSource): Promise<StoredKey> {

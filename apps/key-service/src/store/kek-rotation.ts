@@ -13,8 +13,8 @@ import type { Transactions } from './transactions.ts';
 /** Rows in one transaction: some milliseconds, in which nobody else is served. */
 const batchRows = 64;
 
-/** `index` and `audit` make names and hide no key: rows are found and the log is read by them, so they stay. */
-const fixedUses: readonly KekUse[] = ['index', 'audit'];
+/** These make names and sums and hide no key: rows are found, the log is read and the store is judged by them, so they stay. */
+const fixedUses: readonly KekUse[] = ['index', 'audit', 'state'];
 
 export interface KekRotation {
   /** Fault: `key-state` for a use that does not rotate, and while one of its versions still replaces another. */

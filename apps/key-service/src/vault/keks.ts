@@ -5,8 +5,11 @@ import { randomBytes } from 'node:crypto';
 import { fail, writeFrame } from '@sealpost/core';
 import { box, unbox, using } from './box.ts';
 
-/** A domain of use. `record` seals the store's rows, `index` makes the names that rows are found by, `audit` hides addresses. */
-export const kekUses = ['signing', 'decryption', 'spool', 'mac', 'ca', 'record', 'index', 'audit'] as const;
+/**
+ * A domain of use. `record` seals the store's rows, `index` makes the names that rows are found by, `audit` hides addresses, `state`
+ * tells whether the store holds what it wrote (store/state.ts, which makes it).
+ */
+export const kekUses = ['signing', 'decryption', 'spool', 'mac', 'ca', 'record', 'index', 'audit', 'state'] as const;
 export type KekUse = (typeof kekUses)[number];
 
 export interface WrappedKek {
@@ -39,9 +42,12 @@ const kekVersion = 1;
 /** AES-256-GCM. */
 const kekSuite = 1;
 
+/** Of what every store has; `state` comes with its first opening. */
+const firstUses = kekUses.filter((use) => use !== 'state');
+
 /** One key per use, version 1, wrapped by a new store's root. */
 export function makeKeks(root: Buffer, storeId: string): WrappedKek[] {
-  return kekUses.map((use) => makeKek(root, storeId, use, 1));
+  return firstUses.map((use) => makeKek(root, storeId, use, 1));
 }
 
 function makeKek(root: Buffer, storeId: string, use: KekUse, version: number): WrappedKek {
@@ -81,7 +87,7 @@ export function openKeks(root: Buffer, wrapped: readonly WrappedKek[], storeId: 
   };
   try {
     for (const kek of wrapped) take(kek);
-    if (kekUses.some((use) => newest(use) === 0)) throw fail('sealed-malformed');
+    if (firstUses.some((use) => newest(use) === 0)) throw fail('sealed-malformed');
   } catch (error) {
     forget();
     throw error;

@@ -56,6 +56,8 @@ export interface AuditEntry {
   /** `ok`, or the code of what stopped it. */
   readonly result?: string;
   readonly count?: number;
+  /** How many changes the key store had; one with less is an older one that was put back. */
+  readonly commits?: number;
 }
 
 /** The head before it, signed: what is above it cannot be rewritten by whoever lacks the store's audit key. */
@@ -66,6 +68,7 @@ export interface Checkpoint {
   readonly head: string;
   /** The public key, SPKI in base64. */
   readonly key: string;
+  readonly commits?: number;
 }
 
 /** What stands in a line that was read: dates as ISO 8601. */

@@ -50,6 +50,8 @@ export const keyFaults = {
   'last-approvers': [422, 'Too few people would be left to approve anything'],
   'trust-not-ca': [422, 'The file holds a certificate that is not one of a certification authority'],
   'backup-not-configured': [422, 'The configuration names no directory and no quorum key for backups'],
+  'backup-recipient-unreadable': [422, 'The file of the quorum’s public key is missing or is none'],
+  'backup-not-written': [503, 'The directory for backups cannot be written: look at its owner, its mode and its space'],
   'hsm-key-missing': [422, 'The token has no such key, or more than one'],
   'hsm-refused': [422, 'The token does not do this with this key'],
   'too-many-attempts': [429, 'Too many attempts; wait a minute'],
@@ -59,6 +61,7 @@ export const keyFaults = {
   ],
   'hsm-unavailable': [503, 'The token does not answer; try again later'],
   'audit-tampered': [503, 'The audit log is not the one that this store wrote; the store stays sealed'],
+  'store-tampered': [503, 'The store does not hold what it wrote last; it stays sealed'],
   'policy-missing': [503, 'The store has no policy; run `init` once'],
   'store-foreign': [503, 'The service CA on disk is not the one of the store; the store stays sealed'],
 } as const satisfies Record<string, readonly [status: number, text: string]>;

@@ -11,7 +11,15 @@ const status = z.object({
   /** Why it cannot be opened, where something is wrong; `waiting` when only the secret of a slot is missing, `awaits-token`
    * while the token that opens it does not answer and is tried again. */
   reason: z
-    .enum(['waiting', 'awaits-token', 'audit-tampered', 'slot-unreadable', 'store-foreign', 'policy-missing'])
+    .enum([
+      'waiting',
+      'awaits-token',
+      'audit-tampered',
+      'store-tampered',
+      'slot-unreadable',
+      'store-foreign',
+      'policy-missing',
+    ])
     .optional(),
   /** The store was once opened by the development slot; it stays marked. */
   development: z.boolean(),

@@ -7,7 +7,8 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { within } from '../within.ts';
-import { type CounterName, type GaugeName, type HistogramName, type MetricName, metrics } from './metrics.ts';
+import type { CounterName, GaugeName, HistogramName, MetricName } from './metric-types.ts';
+import { metrics } from './metrics.ts';
 import type { Speaker } from './telemetry.ts';
 
 /** A gauge that asks a dead dependency must not hold up the scrape, which Prometheus gives up after 10 s. */

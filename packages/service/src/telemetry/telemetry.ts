@@ -4,7 +4,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TraceContext } from '@sealpost/core';
 import type { SpanAttributes, SpanName } from './attributes.ts';
-import type { CountArguments, CounterName, GaugeName, GaugeRead, HistogramName, LabelArguments } from './metrics.ts';
+import type {
+  CountArguments,
+  CounterName,
+  GaugeName,
+  GaugeRead,
+  HistogramName,
+  LabelArguments,
+} from './metric-types.ts';
 
 export interface SpanOptions {
   /** What the span belongs to; left out, the span that is running. `none` begins a new trace. */
