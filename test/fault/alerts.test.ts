@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { connectRedis } from '@sealpost/queue';
-import { configOf, logged, pause, resume, until } from '../e2e/operating.ts';
+import { configOf, logged, pause, reconfigure, resume, until } from '../e2e/operating.ts';
 import { startWatched, type Watched, where } from './watched.ts';
 
 const carol = 'carol@nowhere.test';
@@ -94,3 +94,45 @@ test('SealpostRedisMemory, SealpostRedisNotPersisting: settings of Redis are cha
     await link.close();
   }
 });
+
+test(
+  'SealpostAuthenticity, SealpostQuarantineFull: jobs are forged, and the quarantine has place for one',
+  where,
+  async () => {
+    const { gateway, send, fires, ends } = watched;
+    const limit = (maxMessages: number) =>
+      reconfigure(
+        gateway,
+        ({ queue, ...config }) => ({
+          ...config,
+          queue: { ...queue, quarantine: { ...queue.quarantine, maxMessages } },
+        }),
+        'worker',
+      );
+    const usual = configOf(gateway).queue.quarantine.maxMessages;
+    const link = await connectRedis(configOf(gateway).redis, { event: () => undefined });
+    await limit(1);
+    pause(gateway, 'worker');
+    try {
+      await send(carol);
+      await send(carol);
+      for (const id of await link.client.lrange('{sealpost}:crypto:wait', 0, -1)) {
+        const key = `{sealpost}:crypto:${id}`;
+        const data = JSON.parse((await link.client.hget(key, 'data')) ?? '');
+        await link.client.hset(key, 'data', JSON.stringify({ ...data, ticket: `${data.ticket.slice(0, -8)}AAAAAAAA` }));
+      }
+    } finally {
+      resume(gateway, 'worker');
+      await link.close();
+    }
+    await fires('SealpostAuthenticity', 'SealpostQuarantineFull');
+    const setAside = async () => (await gateway.cli('queue', 'list')) as { code: string }[];
+    assert.deepEqual(
+      (await setAside()).map(({ code }) => code),
+      ['ticket-invalid'],
+    );
+    await limit(usual);
+    await until('the other one is set aside, too', async () => (await setAside()).length === 2 || undefined);
+    await ends('SealpostAuthenticity', 'SealpostQuarantineFull');
+  },
+);

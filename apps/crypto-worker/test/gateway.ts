@@ -37,7 +37,7 @@ import {
   redisQuarantine,
   type SpoolBlobs,
 } from '@sealpost/queue';
-import { spoolSessions, startTelemetry } from '@sealpost/service';
+import { type CounterName, spoolSessions, startTelemetry } from '@sealpost/service';
 import { type MemoryKeyService, memoryKeyService, startRedis, temporaryDirectory } from '@sealpost/testkit';
 import { cryptoHandler } from '../src/pipeline.ts';
 import { tickets } from '../src/tickets.ts';
@@ -87,6 +87,8 @@ export interface Gateway extends AsyncDisposable {
   readonly redisPort: number;
   readonly blobDirectory: string;
   readonly events: readonly { readonly name: EventName; readonly fields: EventFields }[];
+  /** What a counter stands at, by its labels in the order in which they were given. */
+  counted(metric: CounterName, ...labels: readonly string[]): number;
   policy: TenantPolicy;
   /** The job as ingress would publish it, its blob stored. */
   prepare(mail: Mail): Promise<CryptoJob>;
@@ -139,8 +141,15 @@ export async function startGateway(clock: Clock = { now: () => new Date() }): Pr
     deliveries: deliveryPublisher,
     clock,
     log,
-    telemetry,
+    telemetry: {
+      ...telemetry,
+      count: (metric, ...[labels = {}, by = 1]) => {
+        const name = [metric, ...Object.values(labels)].join(' ');
+        counts.set(name, (counts.get(name) ?? 0) + by);
+      },
+    },
   };
+  const counts = new Map<string, number>();
   let consumer: ReturnType<typeof stage.consume> | undefined;
 
   async function prepare(mail: Mail): Promise<CryptoJob> {
@@ -223,6 +232,7 @@ export async function startGateway(clock: Clock = { now: () => new Date() }): Pr
     set policy(policy) {
       policies.set(alpha, policy).set(beta, policy);
     },
+    counted: (metric, ...labels) => counts.get([metric, ...labels].join(' ')) ?? 0,
     prepare,
     publish: (job) => publisher.publish([job]),
     async send(mail) {

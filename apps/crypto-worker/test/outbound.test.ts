@@ -202,6 +202,7 @@ test('policy bounce: partners get their mail, the sender a report about the othe
     },
   });
   gateway.policy = usualPolicy;
+  assert.equal(gateway.counted('sealpost_bounces_total', 'crypto', 'recipient-without-certificate'), 1);
   assert.deepEqual(deliveries.map(addressesOf), [['bob@partner.test'], ['alice@alpha.test']]);
   const report = deliveries[1]?.message.toString() ?? '';
   assert.match(report, /Final-Recipient: rfc822; one@else\.test\r\nAction: failed\r\nStatus: 5\.7\.5/);

@@ -146,7 +146,7 @@ export const metrics = {
   },
   sealpost_domain_oldest_seconds: {
     kind: 'gauge',
-    help: 'The same by domain of the recipients, where `egress.waitingDomains` asks for it: those that wait longest',
+    help: 'Age of the oldest mail that waits for another try, by domain of its recipients: those that wait longest, where `egress.waitingDomains` asks for it',
     by: ['egress'],
     labels: { domain: 'domain' },
   },
