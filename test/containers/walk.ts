@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A build fetches the libraries once; everything else takes seconds. */
-const longestMs = { build: 8 * 60_000, else: 60_000 };
+const longestMs = { build: 8 * 60_000, else: 120_000 };
 const stepMs = 30_000;
 
 export interface WalkOptions {

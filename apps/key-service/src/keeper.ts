@@ -106,7 +106,8 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
   const told = new Set<string>();
 
   const timers = [
-    setInterval(() => void mark().catch(failed), headIntervalMs),
+    // Unless it was sealed in the middle of it.
+    setInterval(() => void mark().catch((error) => open && notKept(error)), headIntervalMs),
     setInterval(() => void tellLate(), lateIntervalMs),
   ];
   for (const timer of timers) timer.unref();
@@ -115,9 +116,9 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
     if (open) await watch.mark();
   }
 
-  /** A store that cannot keep the log's head; unless it was sealed or closed in the middle of it. */
-  function failed(error: unknown): void {
-    if (open) log.event('process.failed', { reason: 'audit head', ...(error instanceof Error ? { error } : {}) });
+  /** A store that cannot keep the log's head. */
+  function notKept(error: unknown): void {
+    log.event('process.failed', { reason: 'audit head', ...(error instanceof Error ? { error } : {}) });
   }
 
   /** Workers that keep leases which were called back are cut off by then; somebody should look. A log that fails says so by itself. */
@@ -230,8 +231,11 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
     open = undefined;
     reason = because;
     const signer = watch.signer();
-    const ending = turn.then(() => watch.save()).finally(() => last.forget());
-    turn = ending.catch(() => undefined);
+    const ending = turn
+      .then(() => watch.save())
+      .catch(notKept)
+      .finally(() => last.forget());
+    turn = ending;
     try {
       await ending;
       log.event('store.sealed');
@@ -323,7 +327,7 @@ function keep(database: Database, journal: Journal | undefined, options: KeeperO
     async close() {
       for (const timer of timers) clearInterval(timer);
       await turn;
-      await mark().catch(failed);
+      await mark().catch(notKept);
       open?.forget();
       open = undefined;
       await journal?.close();
