@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { inspect } from '@sealpost/smime';
 import { connectSmtp, type SmtpReplies, type SmtpSink, startSmtpSink } from '@sealpost/testkit';
-import { type HostPort, startInstallation, type TestInstallation } from './installation.ts';
+import { type HostPort, startInstallation, type TestInstallation } from '../e2e/installation.ts';
 import {
   type Aside,
   isReady,
@@ -20,8 +20,8 @@ import {
   resume,
   until,
   watchQuarantine,
-} from './operating.ts';
-import { mail } from './partner.ts';
+} from '../e2e/operating.ts';
+import { mail } from '../e2e/partner.ts';
 
 /** One for each test that needs a key nobody leased yet. */
 const people = ['alice@alpha.test', 'dora@alpha.test', 'emil@alpha.test'] as const;
