@@ -48,11 +48,12 @@ export async function send(sending: Sending): Promise<Sent> {
     for (let index = next++; index < due.length; index = next++) {
       const message = due[index];
       if (!message) break;
-      const early = start + message.at - performance.now();
-      if (early > 0) await sleep(early);
-      else if (early < -1) counts.late++;
       try {
+        // Before it is due: what a stranger waits for the greeting is not the message's time.
         source ??= await connected(sending.to);
+        const early = start + message.at - performance.now();
+        if (early > 0) await sleep(early);
+        else if (early < -1) counts.late++;
         const code = await transaction(source, sending.mail(index, message));
         if (code === 250) accepted.record(performance.now() - start - message.at);
         else counts.refused++;

@@ -53,7 +53,8 @@ export function writeInstallation(layout: Layout, settings: Settings, secrets: S
         startTls: 'offered',
         sources: tenants.map((tenant) => sourceOf(tenant, tenants)),
       },
-      inbound: { listen: listen(ports.inbound), startTls: 'offered' },
+      // It listens on loopback only, where a load may come from.
+      inbound: { listen: listen(ports.inbound), startTls: 'offered', clients: { messagesPerMinute: 0 } },
       tls: { ...tls, passphraseFile: secrets.passphraseFile },
     },
     egress: { routes: routesOf(settings) },
