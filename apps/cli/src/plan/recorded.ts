@@ -1,7 +1,7 @@
-// Processor time of a message as it was measured, on one machine with 2 cores of a cloud server that had other work beside. Outbound:
-// `npm run bench -- pipeline` (signed and encrypted, RSA-2048 and AES-256, one recipient; 4, 77 and 500 KB); inbound: the same kind
-// of mail, decrypted and verified, of 8, 80 and 500 KB as it came in. Straight lines through these. Other processors are faster or
-// slower: `--from-prometheus` takes an installation's own times.
+// Processor time of a message as it was measured, on one machine with 2 cores of a cloud server that did nothing else. Outbound:
+// `npm run bench -- pipeline` (signed and encrypted, RSA-2048 and AES-256, one recipient; 4, 77 and 500 KB); inbound: `bench -- latency`
+// at half of the capacity (decrypted and verified). Straight lines through these. Other processors are faster or slower:
+// `--from-prometheus` takes an installation's own times.
 
 import { type Part, parts, type ServiceTimes } from './forecast.ts';
 
@@ -10,16 +10,16 @@ type Cost = readonly [message: number, kilobyte: number];
 
 const recorded: Readonly<Record<'outbound' | 'inbound', Readonly<Record<Part, Cost>>>> = {
   outbound: {
-    ingress: [1.5, 0.019],
-    redis: [1.5, 0.0014],
-    'crypto-worker': [5.9, 0.035],
-    egress: [2.8, 0.024],
+    ingress: [0.8, 0.009],
+    redis: [0.9, 0.0006],
+    'crypto-worker': [2.2, 0.015],
+    egress: [1.4, 0.01],
   },
   inbound: {
-    ingress: [2.5, 0.02],
-    redis: [1.4, 0.0018],
-    'crypto-worker': [7.2, 0.029],
-    egress: [3.1, 0.012],
+    ingress: [1.1, 0.012],
+    redis: [1.6, 0.002],
+    'crypto-worker': [2.8, 0.016],
+    egress: [1.4, 0.007],
   },
 };
 
