@@ -61,10 +61,8 @@ type Counts = Readonly<Record<Part, number>>;
 export function forecast(demand: Demand, counts: Counts): Forecast {
   const { rate, service, variability, p99, idle = 0 } = demand;
   const queues = parts.map((part) => {
-    const servers = counts[part];
-    const longer = slowdownOf(demand, part, counts);
-    const alone = waiting({ rate, service: service[part], variability, servers });
-    const queue = longer === 1 ? alone : waiting({ rate, service: longer * service[part], variability, servers });
+    const alone = waiting({ rate, service: service[part], variability, servers: counts[part] });
+    const { longer, queue } = shared(demand, part, counts);
     const isEndless = queue.mean === Number.POSITIVE_INFINITY;
     return {
       part,
@@ -96,9 +94,10 @@ export function forecast(demand: Demand, counts: Counts): Forecast {
 /** The fewest processes that do it; where none do, the forecast of what comes nearest, not `met`. */
 export function plan(demand: Demand): Forecast {
   const counts = Object.fromEntries(parts.map((part) => [part, fewest(demand, part)])) as Record<Part, number>;
+  const wait = (part: Part): number => shared(demand, part, counts).queue.mean;
   let best = forecast(demand, counts);
   while (!best.met && !best.limit) {
-    const slowest = scalable.reduce((a, b) => (waitOf(demand, b, counts) > waitOf(demand, a, counts) ? b : a));
+    const slowest = scalable.reduce((a, b) => (wait(b) > wait(a) ? b : a));
     if (counts[slowest] >= mostProcesses) break;
     counts[slowest]++;
     const next = forecast(demand, counts);
@@ -112,21 +111,15 @@ export function plan(demand: Demand): Forecast {
 const scalable = parts.filter((part) => part !== 'redis');
 const shares = { p50: 0.5, p90: 0.9, p99: 0.99 } as const;
 
-/** How many times longer a part's work takes on the cores that it shares with the others. */
-function slowdownOf({ rate, service, cores, beside = 0 }: Demand, part: Part, counts: Counts): number {
-  if (cores === undefined) return 1;
+/** A part's queue where its work takes `longer` times its own time, on the cores that it shares with the others. */
+function shared({ rate, service, variability, cores, beside = 0 }: Demand, part: Part, counts: Counts) {
   const others = beside + sum(parts.map((each) => service[each])) - service[part] / counts[part];
-  return slowdown(cores, rate * others);
+  const longer = cores === undefined ? 1 : slowdown(cores, rate * others);
+  return { longer, queue: waiting({ rate, service: longer * service[part], variability, servers: counts[part] }) };
 }
 
 function fewest({ rate, service }: Demand, part: Part): number {
   return part === 'redis' ? 1 : Math.min(mostProcesses, Math.max(1, Math.ceil((rate * service[part]) / mostUsed)));
-}
-
-function waitOf(demand: Demand, part: Part, counts: Counts): number {
-  const { rate, variability } = demand;
-  const service = demand.service[part] * slowdownOf(demand, part, counts);
-  return waiting({ rate, service, variability, servers: counts[part] }).mean;
 }
 
 function quantiles(of: (name: keyof Quantiles) => number): Quantiles {

@@ -5,7 +5,7 @@ import { fail } from '@sealpost/core';
 import type { SlotKind } from '@sealpost/service';
 import { type KekUse, kekUses, type WrappedKek } from '../vault/keks.ts';
 import type { Slot } from '../vault/slots.ts';
-import { type Change, ChangeConflict, type Database, type Row } from './database.ts';
+import { type Change, ChangeConflict, type Database, type Meta, type Row } from './database.ts';
 import { openSqliteFile } from './sqlite-file.ts';
 
 type Columns = Record<string, unknown>;
@@ -27,60 +27,39 @@ function sqliteDatabase(file: DatabaseSync): Database {
   const slots = file.prepare('SELECT label, kind, created, bytes FROM slots ORDER BY id');
   const keks = file.prepare('SELECT use, version, wrapped FROM keks ORDER BY use, version');
 
-  const row = tableOf<Row>({
-    insert: `INSERT INTO records (${columns}) VALUES (?, ?, ?, ?, ?)`,
-    values: ({ kind, tenant, owner, id, sealed }) => [kind, tenant, owner, id, sealed],
-    update: 'UPDATE records SET tenant = ?, owner = ?, sealed = ?',
-    changed: ({ tenant, owner, sealed }) => [tenant, owner, sealed],
-    remove: 'DELETE FROM records',
-    where: 'kind = ? AND id = ? AND tenant = ? AND owner = ? AND sealed = ?',
-    found: ({ kind, id, tenant, owner, sealed }) => [kind, id, tenant, owner, sealed],
-  });
-  const kek = tableOf<WrappedKek>({
-    insert: 'INSERT INTO keks (use, version, wrapped) VALUES (?, ?, ?)',
-    values: ({ use, version, wrapped }) => [use, version, wrapped],
-    update: 'UPDATE keks SET wrapped = ?',
-    changed: ({ wrapped }) => [wrapped],
-    remove: 'DELETE FROM keks',
-    where: 'use = ? AND version = ? AND wrapped = ?',
-    found: ({ use, version, wrapped }) => [use, version, wrapped],
-  });
-  const slot = tableOf<Slot>({
-    insert: 'INSERT INTO slots (label, kind, created, bytes) VALUES (?, ?, ?, ?)',
-    values: ({ label, kind, createdAt, bytes }) => [label, kind, createdAt?.toISOString() ?? null, bytes],
-    update: 'UPDATE slots SET kind = ?, created = ?, bytes = ?',
-    changed: ({ kind, createdAt, bytes }) => [kind, createdAt?.toISOString() ?? null, bytes],
-    remove: 'DELETE FROM slots',
-    where: 'label = ? AND kind = ? AND created IS ? AND bytes = ?',
-    found: ({ label, kind, createdAt, bytes }) => [label, kind, createdAt?.toISOString() ?? null, bytes],
-  });
-  const fact = tableOf<{ readonly name: string; readonly value: string }>({
-    insert: 'INSERT INTO meta (name, value) VALUES (?, ?)',
-    values: ({ name, value }) => [name, value],
-    update: 'UPDATE meta SET value = ?',
-    changed: ({ value }) => [value],
-    remove: 'DELETE FROM meta',
-    where: 'name = ? AND value = ?',
-    found: ({ name, value }) => [name, value],
-  });
+  const row = tableOf<Row>('records', ['kind', 'tenant', 'owner', 'id', 'sealed'], (each) => [
+    each.kind,
+    each.tenant,
+    each.owner,
+    each.id,
+    each.sealed,
+  ]);
+  const kek = tableOf<WrappedKek>('keks', ['use', 'version', 'wrapped'], ({ use, version, wrapped }) => [
+    use,
+    version,
+    wrapped,
+  ]);
+  const slot = tableOf<Slot>('slots', ['label', 'kind', 'created', 'bytes'], ({ label, kind, createdAt, bytes }) => [
+    label,
+    kind,
+    createdAt?.toISOString() ?? null,
+    bytes,
+  ]);
+  const fact = tableOf<Meta>('meta', ['name', 'value'], ({ name, value }) => [name, value]);
 
-  /** Writes one thing of a table; how many rows that changed. */
-  function tableOf<T>(sql: {
-    readonly insert: string;
-    readonly update: string;
-    readonly remove: string;
-    readonly where: string;
-    values(thing: T): Value[];
-    changed(thing: T): Value[];
-    found(thing: T): Value[];
-  }): (before: T | undefined, after: T | undefined) => number | bigint {
-    const insert = file.prepare(`${sql.insert} ON CONFLICT DO NOTHING`);
-    const update = file.prepare(`${sql.update} WHERE ${sql.where}`);
-    const remove = file.prepare(`${sql.remove} WHERE ${sql.where}`);
-    return (before, after) => {
-      if (before === undefined) return after === undefined ? 1 : insert.run(...sql.values(after)).changes;
-      if (after === undefined) return remove.run(...sql.found(before)).changes;
-      return update.run(...sql.changed(after), ...sql.found(before)).changes;
+  /** Writes one thing of a table if it stands there as it was found; how many rows that changed. */
+  function tableOf<T>(table: string, names: readonly string[], valuesOf: (thing: T) => Value[]) {
+    const marks = names.map(() => '?').join(', ');
+    const set = names.map((name) => `${name} = ?`).join(', ');
+    // IS: a slot of an early version says no time.
+    const where = names.map((name) => `${name} IS ?`).join(' AND ');
+    const insert = file.prepare(`INSERT INTO ${table} (${names.join(', ')}) VALUES (${marks}) ON CONFLICT DO NOTHING`);
+    const update = file.prepare(`UPDATE ${table} SET ${set} WHERE ${where}`);
+    const remove = file.prepare(`DELETE FROM ${table} WHERE ${where}`);
+    return (before: T | undefined, after: T | undefined): number | bigint => {
+      if (before === undefined) return after === undefined ? 1 : insert.run(...valuesOf(after)).changes;
+      if (after === undefined) return remove.run(...valuesOf(before)).changes;
+      return update.run(...valuesOf(after), ...valuesOf(before)).changes;
     };
   }
 
