@@ -4,21 +4,14 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomUUID, sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { type KeyConnection, KeyFault, type KeyPolicy, openKeyConnection, signApproval } from '@sealpost/service';
+import { KeyFault, type KeyPolicy, signApproval } from '@sealpost/service';
 import { firstPolicy } from '../src/policy/first-policy.ts';
-import { addPerson, codeFor, type TestPerson, withStore } from './people.ts';
-import { passphrase, type RunningKeyService, runKeyService } from './running-key-service.ts';
+import { type Member, type StaffedKeyService, staffedKeyService } from './members.ts';
+import { codeFor } from './people.ts';
+import type { RunningKeyService } from './running-key-service.ts';
 
-interface Member {
-  readonly person: TestPerson;
-  readonly call: KeyConnection['call'];
-  /** Gives `use` a code that was not used yet: that of now, then the next. A third would be too early. */
-  withCode<T>(use: (code: string) => Promise<T>): Promise<T>;
-}
-
+let staffed: StaffedKeyService;
 let service: RunningKeyService;
-const members = new Map<string, Member>();
-const connections: KeyConnection[] = [];
 
 const staff = [
   ['key-admin', 'alice'],
@@ -34,46 +27,15 @@ const staff = [
 ] as const;
 
 before(async () => {
-  const people: TestPerson[] = [];
-  service = await runKeyService({
-    slot: 'passphrase',
-    prepare: (directory, config) =>
-      withStore(config, Buffer.from(passphrase), async (store) => {
-        for (const [role, name] of staff) people.push(await addPerson(store, directory, role, name));
-        await store.policies.replace(firstPolicy(false));
-      }),
-  });
-  await service.call('operator').call('unseal', { passphrase });
-  for (const person of people) {
-    const connection = openKeyConnection(service.config.keyService, person);
-    connections.push(connection);
-    const { uri } = await connection.call('people-enrol', {});
-    let step = 0;
-    const withCode: Member['withCode'] = async (use) => {
-      const result = await use(codeFor(uri, step));
-      step++;
-      return result;
-    };
-    await withCode((code) => connection.call('people-confirm', { code }));
-    // Approving takes a code of its own and no other.
-    if (['alice', 'carol', 'audrey'].includes(person.name))
-      await withCode((code) => connection.call('people-present', { code }));
-    members.set(person.name, { person, call: connection.call, withCode });
-  }
+  staffed = await staffedKeyService(staff);
+  service = staffed.service;
+  // Approving takes a code of its own and no other.
+  for (const name of ['alice', 'carol', 'audrey']) await as(name).present();
 });
-
-after(async () => {
-  for (const connection of connections) connection.close();
-  await service[Symbol.asyncDispose]();
-});
+after(() => staffed?.[Symbol.asyncDispose]());
 
 const isFault = (code: string) => (error: unknown) => error instanceof KeyFault && error.code === code;
-
-function as(name: string): Member {
-  const member = members.get(name);
-  assert.ok(member);
-  return member;
-}
+const as = (name: string): Member => staffed.as(name);
 
 const policyWith = (more: Partial<KeyPolicy>): KeyPolicy => ({ ...firstPolicy(false), ...more });
 
@@ -82,10 +44,7 @@ function requestChange(name: string, policy: unknown = policyWith({ retentionDay
 }
 
 async function approve(name: string, id: string) {
-  const { person, call, withCode } = as(name);
-  const { canonical, hash } = await as('alice').call('act-show', { id });
-  const signature = signApproval(canonical, person.privateKey);
-  return await withCode((code) => call('act-approve', { id, hash, signature, code }));
+  return await as(name).approve(await as('alice').call('act-show', { id }));
 }
 
 test('a policy changes when another person approved it, once, and the log says which', async () => {

@@ -16,10 +16,8 @@ import {
   shareForService,
   signApproval,
 } from '@sealpost/service';
-import { firstPolicy } from '../src/policy/first-policy.ts';
-import { type Member, memberOf } from './members.ts';
-import { addPerson, type TestPerson, withStore } from './people.ts';
-import { passphrase, type RunningKeyService, runKeyService } from './running-key-service.ts';
+import { type Member, type StaffedKeyService, staffedKeyService } from './members.ts';
+import { passphrase, type RunningKeyService } from './running-key-service.ts';
 
 const staff = [
   ['key-admin', 'alice'],
@@ -30,33 +28,16 @@ const staff = [
 const nextPassphrase = 'another horse, another battery';
 const isFault = (code: string) => (error: unknown) => error instanceof KeyFault && error.code === code;
 
+let staffed: StaffedKeyService;
 let service: RunningKeyService;
 let shares: readonly Buffer[] = [];
-const members = new Map<string, Member>();
+const as = (name: string): Member => staffed.as(name);
 
 before(async () => {
-  const people: TestPerson[] = [];
-  service = await runKeyService({
-    slot: 'passphrase',
-    prepare: (directory, config) =>
-      withStore(config, Buffer.from(passphrase), async (store) => {
-        for (const [role, name] of staff) people.push(await addPerson(store, directory, role, name));
-        await store.policies.replace(firstPolicy(false));
-      }),
-  });
-  await service.call('operator').call('unseal', { passphrase });
-  for (const person of people) members.set(person.name, await memberOf(service, person));
+  staffed = await staffedKeyService(staff);
+  service = staffed.service;
 });
-after(async () => {
-  for (const member of members.values()) member.close();
-  await service[Symbol.asyncDispose]();
-});
-
-function as(name: string): Member {
-  const member = members.get(name);
-  assert.ok(member);
-  return member;
-}
+after(() => staffed?.[Symbol.asyncDispose]());
 
 const request = (name: string, act: string, params: Record<string, unknown>) =>
   as(name).call('act-request', { act, params: params as never, reason: 'test' });
